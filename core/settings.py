@@ -1,0 +1,161 @@
+"""Settings: defaults in code, then ``conf/base``, then ``conf/<profile>``, then ``MAAS__SECTION__KEY`` in the environment.
+
+They are loaded once, by ``jobs``, and handed down by section. They are frozen.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from core.config import Strict, read_yaml, validate
+from core.errors import ConfigError
+
+_PREFIX = "MAAS__"
+_LOOPBACK = "127.0.0.1"
+
+
+class SparkSettings(Strict):
+    """How sessions are built."""
+
+    master: str = "local[2]"
+    driver_memory: str = "2g"
+    shuffle_partitions: int = Field(default=2, ge=1)
+    jars: Path = Path("jars/spark")
+    """Folder of the jars that every session loads."""
+    options: dict[str, str] = {}
+
+
+class LakeSettings(Strict):
+    """Where tables lie."""
+
+    root: Path = Path("lake")
+
+
+class MlflowSettings(Strict):
+    """The tracking store, the artifact folder, and the server's address."""
+
+    database: Path = Path("mlflow/mlflow.db")
+    artifacts: Path = Path("mlflow/artifacts")
+    host: str = _LOOPBACK
+    port: int = Field(default=5000, ge=0, le=65535)
+
+
+class TrainingSettings(Strict):
+    """How a run is spread over processes."""
+
+    processes: int = Field(default=2, ge=1)
+    threads: int = Field(default=1, ge=1)
+    folder: Path = Path("training")
+    start_timeout_s: int = Field(default=120, ge=1)
+
+
+class ServingSettings(Strict):
+    """The model server."""
+
+    host: str = _LOOPBACK
+    port: int = Field(default=8080, ge=0, le=65535)
+    bundles: Path = Path("bundles")
+    max_body_mb: int = Field(default=64, ge=1)
+    max_rows: int = Field(default=100_000, ge=1)
+    threads: int = Field(default=1, ge=1)
+    drain_s: float = Field(default=10.0, gt=0)
+
+
+class LogSettings(Strict):
+    """JSON-line logs: one file a process, all in one folder."""
+
+    folder: Path = Path("logs")
+    level: str = "INFO"
+
+    @field_validator("level")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+            raise ValueError(f"{value!r} is none of DEBUG, INFO, WARNING, ERROR")
+        return value
+
+
+class Settings(Strict):
+    """All sections. Relative paths lie under ``home``, the one folder that the platform writes to."""
+
+    profile: str = "local"
+    root: Path
+    """The folder that holds ``conf``."""
+    home: Path = Path("var")
+    lake: LakeSettings = LakeSettings()
+    spark: SparkSettings = SparkSettings()
+    mlflow: MlflowSettings = MlflowSettings()
+    training: TrainingSettings = TrainingSettings()
+    serving: ServingSettings = ServingSettings()
+    logs: LogSettings = LogSettings()
+
+    def at_home(self, path: Path) -> Path:
+        """``path`` under ``home``, absolute."""
+        return (self.root / self.home / path).absolute()
+
+    def at_root(self, path: Path) -> Path:
+        """``path`` beside ``conf``, absolute: what comes with the project rather than what a run writes."""
+        return (self.root / path).absolute()
+
+
+def load_settings(
+    root: Path | None = None, profile: str | None = None, environment: Mapping[str, str] | None = None
+) -> Settings:
+    """The settings for ``profile`` (``MAAS_PROFILE``, else ``local``) found under ``root`` (``MAAS_ROOT``, else where ``conf`` is).
+
+    Raises ConfigError naming the file or variable, the key, and the nearest valid key.
+    """
+    environment = os.environ if environment is None else environment
+    root = (root or _find_root(environment)).absolute()
+    profile = profile or environment.get("MAAS_PROFILE", "local")
+    conf = root / "conf"
+    if not (conf / profile).is_dir():
+        known = sorted(p.name for p in conf.glob("*") if (p / "settings.yaml").is_file() and p.name != "base")
+        raise ConfigError(f"profile {profile!r} has no folder in {conf}; there are: {', '.join(known) or 'none'}")
+    merged: dict[str, Any] = {"root": root, "profile": profile}
+    for folder in (conf / "base", conf / profile):
+        file = folder / "settings.yaml"
+        if file.is_file():
+            document = read_yaml(file)
+            validate({"root": root, **document}, Settings, str(file))  # name the file at fault before merging
+            _merge(merged, document)
+    overrides = _from_environment(environment)
+    validate({"root": root, **overrides}, Settings, f"environment ({_PREFIX}…)")
+    _merge(merged, overrides)
+    return validate(merged, Settings, "settings")
+
+
+def _find_root(environment: Mapping[str, str]) -> Path:
+    if named := environment.get("MAAS_ROOT"):
+        return Path(named)
+    here = Path.cwd()
+    for folder in (here, *here.parents, Path(__file__).parents[1]):
+        if (folder / "conf" / "base").is_dir():
+            return folder
+    raise ConfigError(f"no folder conf/base in {here} or above: run from the project, or set MAAS_ROOT")
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for name, value in environment.items():
+        if not name.startswith(_PREFIX):
+            continue
+        *sections, key = name.removeprefix(_PREFIX).lower().split("__")
+        branch = tree
+        for section in sections:
+            branch = branch.setdefault(section, {})
+        branch[key] = value
+    return tree
+
+
+def _merge(into: dict[str, Any], more: Mapping[str, Any]) -> None:
+    for key, value in more.items():
+        if isinstance(value, Mapping) and isinstance(into.get(key), dict):
+            _merge(into[key], value)
+        else:
+            into[key] = dict(value) if isinstance(value, Mapping) else value

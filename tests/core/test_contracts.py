@@ -1,0 +1,77 @@
+import pickle
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.contracts import Column, Dtype, Layer, ModelUid, Signature, TableName
+from core.errors import ConfigError, MaasError, ModelNotFound, RankFailed
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("flights", ModelUid("flights")),
+        ("flights@shadow", ModelUid("flights", "shadow")),
+        ("flights:12", ModelUid("flights", None, 12)),
+        ("a.b-c_d", ModelUid("a.b-c_d")),
+    ],
+)
+def test_a_uid_reads_back_as_it_was_written(text, expected):
+    assert ModelUid.parse(text) == expected
+    assert str(ModelUid.parse(text)) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "../etc",
+        "a/b",
+        "a..b",
+        "a:0",
+        "a:-1",
+        "a:1:2",
+        "a@",
+        "a@B",
+        "@x",
+        ":1",
+        "a:1@x",
+        "x" * 200,
+        "a\x00",
+        "é",
+        "a:9999999999",
+    ],
+)
+def test_a_text_that_can_name_no_model_is_refused(text):
+    with pytest.raises(ModelNotFound, match="write NAME, NAME@alias or NAME:version"):
+        ModelUid.parse(text)
+
+
+@given(st.text())
+def test_a_uid_is_read_or_refused_whatever_the_text(text):
+    try:
+        assert ModelUid.parse(str(ModelUid.parse(text))) == ModelUid.parse(text)
+    except ModelNotFound:
+        pass
+
+
+def test_a_table_name_is_a_layer_and_a_name():
+    assert TableName.parse("raw.flights") == TableName(Layer.RAW, "flights")
+    for bad in ("flights", "raw.", "raw.Flights", "cooked.flights", "raw.a.b", "raw./etc", "raw.a b"):
+        with pytest.raises(ConfigError, match=r"is not layer\.name"):
+            TableName.parse(bad)
+
+
+def test_a_signature_survives_json():
+    signature = Signature(
+        (Column("a", Dtype.DOUBLE), Column("b", Dtype.STRING, required=False)), (Column("p", Dtype.FLOAT),)
+    )
+    assert Signature.from_json(signature.to_json()) == signature
+
+
+def test_an_error_survives_pickling_with_its_facts():
+    error = pickle.loads(pickle.dumps(RankFailed("rank 1 died", rank=1)))
+    assert isinstance(error, RankFailed)
+    assert isinstance(error, MaasError)
+    assert (error.message, error.facts, error.retryable) == ("rank 1 died", {"rank": 1}, True)
