@@ -103,10 +103,8 @@ class Settings(Strict):
         return (self.root / path).absolute()
 
 
-def load_settings(
-    root: Path | None = None, profile: str | None = None, environment: Mapping[str, str] | None = None
-) -> Settings:
-    """The settings for ``profile`` (``MAAS_PROFILE``, else ``local``) found under ``root`` (``MAAS_ROOT``, else where ``conf`` is).
+def load_settings(root: Path | None = None, profile: str | None = None, environment: Mapping[str, str] | None = None) -> Settings:
+    """The settings for ``profile`` (``MAAS_PROFILE``, else ``local``) under ``root`` (``MAAS_ROOT``, else where ``conf`` is).
 
     Raises ConfigError naming the file or variable, the key, and the nearest valid key.
     """
