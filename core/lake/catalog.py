@@ -1,0 +1,234 @@
+"""Which tables there are, where they lie, and what their logs say. Works without Spark and without a running process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError, DeltaProtocolError, TableNotFoundError
+
+from core.contracts import Layer, TableName
+from core.errors import ConfigError, CorruptFile, TableError
+from core.lake.lock import hold
+from core.lake.log import check_log, commits_backwards, has_commit, read_actions
+
+_STEP = {
+    Layer.RAW: "ingest",
+    Layer.EXTRACTED: "extract",
+    Layer.QUARANTINE: "extract",
+    Layer.FEATURES: "standardize",
+    Layer.SCORED: "score",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TableInfo:
+    """One table at its newest version: ``bytes`` of its live data files, ``updated`` the time of the newest commit in UTC."""
+
+    name: TableName
+    version: int
+    rows: int
+    files: int
+    bytes: int
+    updated: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The live files of one version: absolute paths, sorted, so that the same version gives the same order everywhere."""
+
+    version: int
+    files: tuple[str, ...]
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lake:
+    """Delta tables under ``root``; nothing need exist yet."""
+
+    root: Path
+
+    def path(self, table: TableName) -> str:
+        """The table's folder, absolute."""
+        return str(self._folder(table))
+
+    def exists(self, table: TableName) -> bool:
+        """Whether the table has a commit."""
+        return has_commit(self._log(table))
+
+    def names(self) -> list[TableName]:
+        """Every table, sorted by layer and name."""
+        found = (TableName(layer, place.name) for layer in Layer for place in _subfolders(self.root / layer))
+        return sorted(table for table in found if _is_name(table) and self.exists(table))
+
+    def version(self, table: TableName) -> int | None:
+        """The newest version, 0 for the first; None when there is no such table."""
+        return self._open(table).version() if self.exists(table) else None
+
+    def info(self, table: TableName) -> TableInfo:
+        """Rows, files and bytes as the log counts them: no data file is opened. Raises TableError when there is no such table."""
+        delta = self._open(table)
+        adds = delta.get_add_actions()
+        when, _ = next(self._commits(table))
+        return TableInfo(
+            name=table,
+            version=delta.version(),
+            rows=sum(_rows(adds)) - _deleted(delta),
+            files=adds.num_rows,
+            bytes=sum(_list(adds, "size_bytes")),
+            updated=when,
+        )
+
+    def number(self, table: TableName, app: str) -> int:
+        """The highest number (Delta ``txnVersion``) that ``app`` has committed to the table; 0 when there is none."""
+        return (self._open(table).transaction_version(app) or 0) if self.exists(table) else 0
+
+    def facts(self, table: TableName, app: str) -> dict[str, Any] | None:
+        """What ``app`` wrote about its newest commit, whoever committed after it; None when it never committed.
+
+        The facts are in that commit's file, which tables of ours keep for ten years. Where a cleaned log lost it (Delta's
+        ``logRetentionDuration`` was lowered and ``app`` rested longer) this raises TableError: to start anew would double rows.
+        """
+        number = self.number(table, app)
+        if number == 0:
+            return None
+        for _, actions in self._commits(table):
+            if any(_is_txn(action, app, number) for action in actions):
+                return _facts(actions, table, app)
+        raise TableError(
+            f"{table}: the commit of {app!r} number {number} is no longer in the log, so its position is lost: "
+            "restore _delta_log from a backup, or ingest into a new table",
+            table=str(table),
+            app=app,
+        )
+
+    def exclusive(self, table: TableName, wait_s: float = 600.0) -> AbstractContextManager[None]:
+        """Hold the table's write lock for a ``with`` block; other processes and threads wait up to ``wait_s`` seconds.
+
+        Re-entrant within a thread. Raises TableError when the time is over, naming the process that holds it.
+        """
+        return hold((self.root / "_locks" / f"{table}.lock").absolute(), str(table), wait_s)
+
+    def snapshot(self, table: TableName, version: int | None = None, partition: Mapping[str, str] | None = None) -> Snapshot:
+        """The live files of a version (default: the newest), of the given partition values only.
+
+        Raises TableError when there is no such table or version, no such partition column, or a live file has rows deleted by
+        a deletion vector: a reader of files would bring those back.
+        """
+        delta = self._open(table, version)
+        if _deleted(delta):
+            raise TableError(
+                f"{table} version {delta.version()} has deletion vectors, which readers of its files would not see: "
+                f"run in Spark: REORG TABLE delta.`{self.path(table)}` APPLY (PURGE)",
+                table=str(table),
+            )
+        adds = delta.get_add_actions()
+        wanted = _in_partition(delta, adds, partition or {}, table)
+        found = sorted((path, rows) for path, rows, live in zip(_list(adds, "path"), _rows(adds), wanted, strict=True) if live)
+        files = tuple(str(self._folder(table) / unquote(path)) for path, _ in found)
+        return Snapshot(delta.version(), files, sum(rows for _, rows in found))
+
+    def check(self, table: TableName, version: int | None = None) -> None:
+        """Raise TableError when there is no such table, CorruptFile when a commit file of the version is damaged."""
+        if not self.exists(table):
+            raise TableError(f"there is no table {table}: run step {_STEP[table.layer]!r} first", table=str(table))
+        check_log(self._log(table), version)
+
+    def _open(self, table: TableName, version: int | None = None) -> DeltaTable:
+        newest = max((v for v, _ in commits_backwards(self._log(table))), default=None)
+        if version is not None and newest is not None and not 0 <= version <= newest:
+            raise TableError(f"{table} has no version {version}: the newest is {newest}", table=str(table), version=version)
+        self.check(table, version)
+        with _as_ours(table):
+            return DeltaTable(self.path(table), version=version)
+
+    def _commits(self, table: TableName) -> Iterator[tuple[datetime, list[Mapping[str, Any]]]]:
+        for version, file in commits_backwards(self._log(table)):
+            actions = read_actions(file, version)
+            yield datetime.fromtimestamp(_info(actions).get("timestamp", 0) / 1000, UTC), actions
+
+    def _folder(self, table: TableName) -> Path:
+        return (self.root / table.layer / table.name).absolute()
+
+    def _log(self, table: TableName) -> Path:
+        return self._folder(table) / "_delta_log"
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    return [place for place in folder.iterdir() if place.is_dir()] if folder.is_dir() else []
+
+
+def _is_name(table: TableName) -> bool:
+    try:
+        return TableName.parse(str(table)) == table
+    except ConfigError:
+        return False
+
+
+def _info(actions: list[Mapping[str, Any]]) -> Mapping[str, Any]:
+    found: Iterator[Mapping[str, Any]] = (action["commitInfo"] for action in actions if "commitInfo" in action)
+    return next(found, {})
+
+
+def _list(adds: Any, column: str) -> list[Any]:
+    return list(adds[column].to_pylist())
+
+
+def _rows(adds: Any) -> list[int]:
+    return [rows or 0 for rows in _list(adds, "num_records")]
+
+
+def _is_txn(action: Mapping[str, Any], app: str, number: int) -> bool:
+    txn = action.get("txn")
+    return txn is not None and txn["appId"] == app and txn["version"] == number
+
+
+def _facts(actions: list[Mapping[str, Any]], table: TableName, app: str) -> dict[str, Any]:
+    try:
+        facts = json.loads(_info(actions).get("userMetadata") or "")
+    except ValueError as error:
+        raise TableError(f"{table}: the commit of {app!r} carries no facts: it was not written by this platform") from error
+    return dict(facts)
+
+
+def _deleted(delta: DeltaTable) -> int:
+    """Rows that deletion vectors take out of live files."""
+    masks = delta.deletion_vectors()
+    return sum(mask.count(False) for batch in masks for mask in batch["selection_vector"].to_pylist())
+
+
+def _in_partition(delta: DeltaTable, adds: Any, partition: Mapping[str, str], table: TableName) -> list[bool]:
+    columns = delta.metadata().partition_columns
+    if unknown := sorted(set(partition) - set(columns)):
+        known = ", ".join(columns) or "none"
+        raise TableError(
+            f"{table} is not partitioned by {', '.join(unknown)}: its partition columns are {known}", table=str(table)
+        )
+    if adds.num_rows == 0:
+        return []
+    if not partition:
+        return [True] * adds.num_rows
+    return [all(str(values[key]) == value for key, value in partition.items()) for values in _list(adds, "partition")]
+
+
+@contextmanager
+def _as_ours(table: TableName) -> Iterator[None]:
+    try:
+        yield
+    except TableNotFoundError as error:
+        raise TableError(f"there is no table {table}: run step {_STEP[table.layer]!r} first", table=str(table)) from error
+    except DeltaProtocolError as error:
+        raise TableError(f"{table} uses Delta features that are not taken: {_first_line(error)}", table=str(table)) from error
+    except DeltaError as error:
+        raise CorruptFile(f"the log of {table} cannot be read: {_first_line(error)}: restore _delta_log from a backup") from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).split("\n", 1)[0]

@@ -1,0 +1,82 @@
+"""What Spark raises, as one line of ours: the cause that a user can act on stands at the far end of a chain of exceptions."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from py4j.protocol import Py4JError  # type: ignore[import-untyped]
+from pyspark.errors import PySparkException
+
+import core.errors
+from core.contracts import TableName
+from core.errors import CorruptFile, DiskFull, MaasError, StorageError, TableError
+
+_OURS = re.compile(r"^(?:.*\b)?core\.errors\.(\w+): (.*)$", re.MULTILINE)
+_CAUSE = re.compile(r"^(?:Caused by: |: )?((?:[a-z]\w*\.)+[A-Z]\w*(?:Exception|Error)): ?(.*)$", re.MULTILINE)
+_NO_SPACE = ("No space left on device", "Disk quota exceeded", "File too large")
+_CORRUPT = ("ChecksumException", "is not a Parquet file", "CANNOT_READ_FILE_FOOTER", "could not read footer")
+_SHOWN = 300
+
+
+@contextmanager
+def spark_failures(table: TableName, *places: Path) -> Iterator[None]:
+    """Raise what Spark raises in the block as an error of ours; ``places`` are the folders that it writes to.
+
+    An error of ours from a worker comes out as itself, a full disk as DiskFull, a damaged file as CorruptFile, a lost commit
+    race or a schema that does not fit as TableError, all else as StorageError.
+    """
+    try:
+        yield
+    except (PySparkException, Py4JError, OSError) as error:
+        raise _translate(error, table, places) from error
+
+
+def _translate(error: Exception, table: TableName, places: tuple[Path, ...]) -> MaasError:
+    text = _whole(error)
+    if any(mark in text for mark in _NO_SPACE):
+        place, free = _fullest(places)
+        return DiskFull(
+            f"disk full while writing {table}: {place} has {free} bytes free: free some space and run again", path=place
+        )
+    if match := _OURS.search(text):
+        kind = getattr(core.errors, match[1], None)
+        if isinstance(kind, type) and issubclass(kind, MaasError):
+            return kind(match[2].strip())
+    reason = _reason(text)
+    if any(mark in text for mark in _CORRUPT):
+        return CorruptFile(f"a data file of {table} is damaged: {reason}: restore it from a backup", table=str(table))
+    if "DELTA_" in text or "AnalysisException" in text:
+        return TableError(f"{table}: {reason}", table=str(table))
+    return StorageError(f"{table}: {reason}", table=str(table))
+
+
+def _whole(error: BaseException) -> str:
+    """The text of an error and of all its causes; for a Java exception that includes its trace."""
+    parts: list[str] = []
+    link: BaseException | None = error
+    while link is not None:
+        parts.append(f"{type(link).__name__}: {link}")
+        parts.append(str(getattr(link, "_stackTrace", "") or ""))
+        link = link.__cause__ or link.__context__
+    return "\n".join(parts)
+
+
+def _reason(text: str) -> str:
+    causes = _CAUSE.findall(text)
+    kind, message = causes[-1] if causes else ("", text)
+    line = (message or kind).strip().split("\n", 1)[0]
+    return line[:_SHOWN]
+
+
+def _fullest(places: tuple[Path, ...]) -> tuple[str, int]:
+    found = [(shutil.disk_usage(folder).free, str(folder)) for folder in map(_nearest, places)]
+    free, place = min(found)
+    return place, free
+
+
+def _nearest(place: Path) -> Path:
+    return next(folder for folder in (place.absolute(), *place.absolute().parents) if folder.exists())

@@ -1,0 +1,108 @@
+"""Lake tables as Spark DataFrames: read a version; append or overwrite exactly once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+
+from core.contracts import TableName
+from core.lake.catalog import Lake
+from core.lake.failures import spark_failures
+
+_KEEP_LOG = "interval 3650 days"
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """What a write left: the table's newest version, and whether this call wrote it."""
+
+    version: int
+    written: bool
+
+
+def read_table(spark: SparkSession, lake: Lake, table: TableName, version: int | None = None) -> DataFrame:
+    """The rows of a version (default: the newest). Raises TableError when there is none, CorruptFile when its log is damaged."""
+    lake.check(table, version)
+    reader = spark.read.format("delta")
+    if version is not None:
+        reader = reader.option("versionAsOf", version)
+    with spark_failures(table, Path(lake.path(table))):
+        return reader.load(lake.path(table))
+
+
+def append(
+    lake: Lake,
+    df: DataFrame,
+    table: TableName,
+    *,
+    app: str,
+    number: int,
+    facts: Mapping[str, Any],
+    partition_by: Sequence[str] = (),
+) -> Commit:
+    """Add the rows of ``df`` and ``facts`` in one commit, as the ``number``-th (1, 2, …) of ``app``.
+
+    A number that is committed already changes nothing, so a step that was killed may run again. Other writers wait.
+    Raises DiskFull, TableError (the schema does not fit, the lock is held) or StorageError; then the table is as it was.
+    """
+    return _write(lake, df, table, "append", app=app, number=number, facts=facts, partition_by=partition_by)
+
+
+def overwrite(
+    lake: Lake,
+    df: DataFrame,
+    table: TableName,
+    *,
+    app: str,
+    number: int,
+    facts: Mapping[str, Any],
+    partition_by: Sequence[str] = (),
+) -> Commit:
+    """Put the rows of ``df``, with their schema, in place of the table's; else as ``append``. Older versions stay readable."""
+    return _write(lake, df, table, "overwrite", app=app, number=number, facts=facts, partition_by=partition_by)
+
+
+def _write(
+    lake: Lake,
+    df: DataFrame,
+    table: TableName,
+    mode: str,
+    *,
+    app: str,
+    number: int,
+    facts: Mapping[str, Any],
+    partition_by: Sequence[str],
+) -> Commit:
+    with lake.exclusive(table):
+        version = lake.version(table)
+        if version is not None and lake.number(table, app) >= number:
+            return Commit(version, written=False)
+        writer = (
+            df.write.format("delta")
+            .mode(mode)
+            .option("txnAppId", app)
+            .option("txnVersion", number)
+            .option("userMetadata", _canonical({"app": app, "number": number, **facts}))
+        )
+        if mode == "overwrite":
+            writer = writer.option("overwriteSchema", "true")
+        if version is None:
+            writer = writer.option("delta.logRetentionDuration", _KEEP_LOG)  # facts are read from the log
+        if partition_by:
+            writer = writer.partitionBy(*partition_by)
+        with spark_failures(table, Path(lake.path(table)), _scratch(df.sparkSession)):
+            writer.save(lake.path(table))
+        return Commit(lake.info(table).version, written=True)
+
+
+def _canonical(facts: Mapping[str, Any]) -> str:
+    return json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _scratch(spark: SparkSession) -> Path:
+    return Path(str(spark.conf.get("spark.local.dir", "/tmp")).split(",", 1)[0])  # noqa: S108 — Spark's own default
