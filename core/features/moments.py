@@ -34,24 +34,25 @@ class Moments:
         """The columns that the plan reads, in the order in which it first names them."""
         return tuple(Column(name, dtype, required=False) for name, dtype in self._dtypes.items())
 
-    def needs(self, name: str, need: Need) -> bool:
-        """Whether a transform of this column is fitted from that."""
-        return need in self._needs[name]
+    @property
+    def needed(self) -> tuple[Column, ...]:
+        """The inputs that anything is fitted from; the others need not be read."""
+        return tuple(column for column in self.inputs if self._needs[column.name] != {Need.NOTHING})
 
     def add(self, columns: Mapping[str, Array]) -> None:
         """Take in a batch of column arrays. Raises TableError naming the column for numbers beyond ±1e150."""
-        for name, dtype in self._dtypes.items():
-            if self.needs(name, Need.NUMBERS):
-                self.add_numbers(name, columns[name])
-            if self.needs(name, Need.CATEGORIES):
-                self.add_counts(name, count_categories(dtype, columns[name]))
+        for column in self.needed:
+            self.add_column(column.name, columns[column.name])
 
-    def add_numbers(self, name: str, values: Array) -> None:
+    def add_column(self, name: str, values: Array) -> None:
         """Take in one column's part of a batch."""
-        try:
-            self._columns[name].numbers.merge(Numbers.of(values))
-        except TableError as error:
-            raise TableError(f"column {name!r} {error.message}; drop or repair such rows by a rule", column=name) from error
+        if Need.CATEGORIES in self._needs[name]:
+            self.add_counts(name, count_categories(self._dtypes[name], values))
+        if Need.NUMBERS in self._needs[name]:
+            try:
+                self._columns[name].numbers.merge(Numbers.of(values))
+            except TableError as error:
+                raise TableError(f"column {name!r} {error.message}: drop or repair such rows by a rule", column=name) from error
 
     def add_counts(self, name: str, categories: Mapping[str, int]) -> None:
         """Take in the categories of one column's part of a batch, already counted."""

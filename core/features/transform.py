@@ -42,8 +42,9 @@ class Transform(ABC):
     dtype: Dtype
 
     @classmethod
-    def check(cls, options: Mapping[str, Any]) -> None:  # noqa: B027 — most kinds have nothing to check
-        """Raise ConfigError for options that are of the right type and still cannot be."""
+    def check(cls, options: Mapping[str, Any]) -> None:
+        """Raise ConfigError for options that are of the right type and still cannot be; most kinds have none."""
+        _ = options
 
     @classmethod
     @abstractmethod
@@ -97,9 +98,9 @@ def _read(kind: type[Transform], name: str, default: Any, options: Mapping[str, 
         if default is wanted:
             raise ConfigError(f"{kind.kind}: option {name!r} is missing: give a {wanted.__name__}")
         return default
-    value = options[name]
+    value: Any = options[name]
     if wanted is float and type(value) is int:
         value = float(value)
-    if type(value) is not wanted or (wanted is float and not math.isfinite(value)):
+    if type(value) is not wanted or (isinstance(value, float) and not math.isfinite(value)):
         raise ConfigError(f"{kind.kind}: option {name!r} is {value!r}, expected a {wanted.__name__}")
     return value
