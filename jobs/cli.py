@@ -1,0 +1,148 @@
+"""The command line. Commands import what they need when they run: help and doctor start without Spark and torch."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from core.errors import MaasError
+from core.settings import Settings, load_settings
+
+app = typer.Typer(
+    help="Batch-and-serve big data platform for models as a service.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+config_app = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
+app.add_typer(config_app, name="config")
+
+Profile = Annotated[str | None, typer.Option("--profile", help="Folder of conf/ whose settings apply (default: local).")]
+PipelineName = Annotated[str, typer.Argument(help="Name of a file in conf/pipelines.")]
+
+
+def main() -> None:
+    """Run the command line; errors of ours become one line and exit status 1."""
+    try:
+        app()
+    except MaasError as error:
+        print(f"maas: {error.message}", file=sys.stderr)
+        sys.exit(1)
+
+
+@app.command()
+def run(
+    pipeline: PipelineName,
+    step: Annotated[list[str] | None, typer.Option(help="Run this step only (may be given several times).")] = None,
+    profile: Profile = None,
+) -> None:
+    """Run a pipeline: ingest, extract, standardize, train, publish, score."""
+    from jobs.run import run_pipeline
+    from jobs.show import console, show_reports
+
+    reports = run_pipeline(load_settings(profile=profile), pipeline, step or None, console=console())
+    show_reports(console(), reports)
+
+
+@app.command()
+def up(profile: Profile = None) -> None:
+    """Start MLflow (tracking server and UI) and the model server, supervised, on this machine only."""
+    from jobs import services
+    from jobs.show import console, show_services
+
+    settings = load_settings(profile=profile)
+    with console().status("starting MLflow and the model server"):
+        states = services.up(settings)
+    show_services(console(), states)
+
+
+@app.command()
+def down(profile: Profile = None) -> None:
+    """End what `maas up` started."""
+    from jobs import services
+    from jobs.show import console, show_services
+
+    show_services(console(), services.down(load_settings(profile=profile)))
+
+
+@app.command()
+def status(profile: Profile = None) -> None:
+    """Show the services, their ports, process ids and health."""
+    from jobs import services
+    from jobs.show import console, show_services
+
+    show_services(console(), services.status(load_settings(profile=profile)))
+
+
+@app.command()
+def serve(
+    port: Annotated[int | None, typer.Option(help="Port to listen on (default: serving.port).")] = None,
+    profile: Profile = None,
+) -> None:
+    """Run the model server in the foreground, with the active version of each registered model."""
+    from jobs.serve import serve_models
+
+    serve_models(load_settings(profile=profile), port)
+
+
+@app.command()
+def score(
+    pipeline: PipelineName,
+    table: Annotated[str | None, typer.Option(help="Table to score (default: the pipeline's).")] = None,
+    into: Annotated[str | None, typer.Option(help="Table for the scores (default: the pipeline's).")] = None,
+    model: Annotated[str | None, typer.Option(help="Model UID (default: the active version of the pipeline's model).")] = None,
+    profile: Profile = None,
+) -> None:
+    """Score a table offline with a registered version."""
+    from jobs.score import score_table
+    from jobs.show import console, show_reports
+
+    show_reports(console(), [score_table(load_settings(profile=profile), pipeline, table=table, into=into, model=model)])
+
+
+@app.command()
+def tables(profile: Profile = None) -> None:
+    """List the lake's tables with their versions, rows and sizes."""
+    from core.lake.catalog import Lake
+    from jobs.show import console, show_tables
+
+    settings = load_settings(profile=profile)
+    lake = Lake(settings.at_home(settings.lake.root))
+    show_tables(console(), [lake.info(name) for name in lake.names()])
+
+
+@app.command()
+def models(profile: Profile = None) -> None:
+    """List registered models with their versions and aliases."""
+    from core.registry.versions import Registry
+    from jobs.show import console, show_models
+
+    show_models(console(), Registry.open(load_settings(profile=profile)).models())
+
+
+@config_app.command("show")
+def config_show(profile: Profile = None) -> None:
+    """Print the settings in force, as YAML."""
+    import yaml
+
+    typer.echo(yaml.safe_dump(load_settings(profile=profile).model_dump(mode="json"), sort_keys=False).rstrip())
+
+
+@app.command()
+def doctor(profile: Profile = None) -> None:
+    """Check Java, compiler, packages, jars, disk and ports; exit 1 when something is missing."""
+    from jobs.doctor import examine
+    from jobs.show import console, show_findings
+
+    settings: Settings = load_settings(profile=profile)
+    findings = examine(settings)
+    show_findings(console(), findings)
+    if not all(finding.good for finding in findings):
+        raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""What every step of a pipeline is given, and what it gives back."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core.errors import MaasError
+from core.lake.catalog import Lake
+from core.logs import bind, configure
+from core.settings import Settings, load_settings
+from jobs.pipeline import Loaded, load_pipeline
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from core.registry.versions import Registry
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a step did: lines for people, facts for programs."""
+
+    step: str
+    lines: Sequence[str]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Context:
+    """A pipeline with the settings it runs under. The Spark session and the registry are made when first asked for."""
+
+    def __init__(self, settings: Settings, loaded: Loaded, progress: Progress) -> None:
+        self.settings = settings
+        self.loaded = loaded
+        self.pipeline = loaded.pipeline
+        self.progress = progress
+        self.lake = Lake(settings.at_home(settings.lake.root))
+        self.run_id = uuid.uuid4().hex[:12]
+
+    def app(self, step: str, table: object = "") -> str:
+        """The name under which a step's commits are counted in a table's Delta log."""
+        return "/".join(part for part in (self.pipeline.name, step, str(table)) if part)
+
+    @cached_property
+    def spark(self) -> SparkSession:
+        """The session of this process."""
+        from core.spark import build_session
+
+        spark = self.settings.spark
+        self.progress("starting Spark")
+        return build_session(
+            f"maas {self.pipeline.name}",
+            master=spark.master,
+            driver_memory=spark.driver_memory,
+            shuffle_partitions=spark.shuffle_partitions,
+            jars=self.settings.at_root(spark.jars),
+            options={"spark.local.dir": str(self.settings.at_home(Path("spark"))), **spark.options},
+        )
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The model registry."""
+        from core.registry.versions import Registry
+
+        return Registry.open(self.settings)
+
+    def close(self) -> None:
+        """Stop the session, if one was started."""
+        if "spark" in self.__dict__:
+            self.spark.stop()
+
+
+@contextmanager
+def open_context(settings: Settings, pipeline: str, progress: Progress = lambda _: None) -> Iterator[Context]:
+    """A context whose session is stopped at the end, with logs going to the log folder under a new run_id."""
+    context = Context(settings, load_pipeline(settings, pipeline), progress)
+    configure(settings.at_home(settings.logs.folder), "jobs", settings.logs.level)
+    with bind(run_id=context.run_id):
+        try:
+            yield context
+        finally:
+            context.close()
+
+
+def step_main(step: Callable[[Context], Report], arguments: Sequence[str] | None = None) -> None:
+    """The entry point of ``python -m jobs.STEP`` and ``spark-submit jobs/STEP.py``; errors of ours become one line."""
+    parser = argparse.ArgumentParser(description=(step.__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("pipeline", help="name of a file in conf/pipelines")
+    parser.add_argument("--profile", help="folder of conf/ whose settings apply")
+    options = parser.parse_args(arguments)
+    try:
+        with open_context(load_settings(profile=options.profile), options.pipeline) as context:
+            report = step(context)
+    except MaasError as error:
+        print(f"maas: {error.message}", file=sys.stderr)
+        sys.exit(1)
+    for line in report.lines:
+        print(line)

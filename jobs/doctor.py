@@ -1,0 +1,93 @@
+"""What the platform needs of the machine, looked at without starting any of it."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.settings import Settings
+
+_JAVA = (17, 21)
+_DISK_GB = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check: what was looked at, whether it will do, what was found, and what to do when it will not."""
+
+    name: str
+    good: bool
+    found: str
+    remedy: str = ""
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """Every check, in the order in which a newcomer meets them. Nothing is written."""
+    return [
+        _python(),
+        _java(),
+        _compiler(),
+        _packages(),
+        _jars(settings.at_root(settings.spark.jars)),
+        _disk(settings.at_home(Path())),
+        *(
+            _port(name, host, port)
+            for name, host, port in (
+                ("port of MLflow", settings.mlflow.host, settings.mlflow.port),
+                ("port of the model server", settings.serving.host, settings.serving.port),
+            )
+        ),
+    ]
+
+
+def _python() -> Finding:
+    version = ".".join(map(str, sys.version_info[:3]))
+    return Finding("Python", sys.version_info[:2] == (3, 11), version, "run `make setup`: it makes an environment with Python 3.11")
+
+
+def _java() -> Finding:
+    home = os.environ.get("JAVA_HOME")
+    java = str(Path(home) / "bin" / "java") if home else shutil.which("java")
+    remedy = "install OpenJDK 17 or 21 (apt-get install openjdk-17-jre-headless), or set JAVA_HOME to one"
+    if java is None or not Path(java).exists():
+        return Finding("Java", good=False, found=f"none{f' at {java}' if java else ''}", remedy=remedy)
+    text = subprocess.run([java, "-version"], capture_output=True, text=True, check=False, timeout=20).stderr
+    match = re.search(r'version "(\d+)([^"]*)"', text)
+    found = match.group(1) + match.group(2) if match else "unknown"
+    return Finding("Java", bool(match) and int(match.group(1)) in _JAVA if match else False, found, remedy)
+
+
+def _compiler() -> Finding:
+    compiler = shutil.which("g++")
+    return Finding("g++", compiler is not None, compiler or "none", "apt-get install g++ (it builds Horovod)")
+
+
+def _packages() -> Finding:
+    needed = ("pyspark", "delta", "deltalake", "torch", "horovod", "petastorm", "mlflow", "onnxruntime", "uvicorn")
+    missing = [name for name in needed if importlib.util.find_spec(name) is None]
+    return Finding("packages", not missing, f"missing: {', '.join(missing)}" if missing else "complete", "run `make setup`")
+
+
+def _jars(folder: Path) -> Finding:
+    jars = sorted(path.name for path in folder.glob("*.jar"))
+    complete = any(name.startswith("delta-spark") for name in jars)
+    return Finding("jars", complete, f"{len(jars)} in {folder}", "run `make setup`")
+
+
+def _disk(home: Path) -> Finding:
+    there = next(path for path in (home, *home.parents) if path.exists())
+    free = shutil.disk_usage(there).free / 1e9
+    return Finding("disk", free >= _DISK_GB, f"{free:.0f} GB free at {home}", f"free some space: {_DISK_GB} GB are needed")
+
+
+def _port(name: str, host: str, port: int) -> Finding:
+    with socket.socket() as probe:
+        taken = port != 0 and probe.connect_ex((host, port)) == 0
+    return Finding(name, not taken, f"{host}:{port} {'is in use' if taken else 'is free'}", "see `maas status`, or set another port")

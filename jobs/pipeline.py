@@ -1,0 +1,84 @@
+"""One pipeline is one YAML file, ``conf/pipelines/NAME.yaml``; this is its form."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import Field, field_validator
+
+from core.config import Strict, load
+from core.contracts import ACTIVE, Layer, ModelUid, TableName
+from core.errors import ConfigError
+from core.settings import Settings
+from etl.rules.config import RuleSet, load_rules
+from etl.sources.config import SourceConfig
+from etl.standardize import FeaturesConfig
+from training.spec import TaskConfig
+
+
+class PublishConfig(Strict):
+    """The registered model's name, and the alias that moves to a new version."""
+
+    model: str
+    alias: str = ACTIVE
+
+    @field_validator("model")
+    @classmethod
+    def _a_bare_name(cls, name: str) -> str:
+        if str(ModelUid.parse(name)) != name or ModelUid.parse(name).version is not None or "@" in name:
+            raise ValueError(f"{name!r} is not a bare model name")
+        return name
+
+
+class ScoreConfig(Strict):
+    """Which table the step score reads, and where the scores go."""
+
+    table: str
+    into: str
+
+
+class Pipeline(Strict):
+    """Sources → rules → features → task → publish → score."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    description: str
+    sources: dict[str, SourceConfig] = Field(min_length=1)
+    rules: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    features: FeaturesConfig
+    task: TaskConfig
+    publish: PublishConfig
+    score: ScoreConfig
+
+    def raw(self, source: str) -> TableName:
+        """The raw table that ``source`` lands in."""
+        return TableName(Layer.RAW, source)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A pipeline with its rule set, and the file it came from."""
+
+    pipeline: Pipeline
+    rules: RuleSet
+    file: Path
+
+
+def load_pipeline(settings: Settings, name: str) -> Loaded:
+    """Read ``conf/pipelines/NAME.yaml`` and its rules; raises ConfigError naming file, key, and the nearest valid key or name."""
+    folder = settings.at_root(Path("conf/pipelines"))
+    file = folder / f"{name}.yaml"
+    known = sorted(path.stem for path in folder.glob("*.yaml"))
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known) or 'none'}"
+        raise ConfigError(f"no pipeline {name!r} in {folder}: {hint}")
+    pipeline = load(file, Pipeline)
+    if pipeline.name != name:
+        raise ConfigError(f"{file}: key 'name' is {pipeline.name!r}, the file's name says {name!r}")
+    rules = load_rules(settings.at_root(Path("conf/rules")) / f"{pipeline.rules}.yaml")
+    unknown = sorted({str(table.source) for table in rules.tables} - {str(pipeline.raw(source)) for source in pipeline.sources})
+    if unknown:
+        raise ConfigError(f"{file}: rules {pipeline.rules!r} read {', '.join(unknown)}, which no source of the pipeline lands in")
+    return Loaded(pipeline, rules, file)

@@ -1,0 +1,78 @@
+"""What the command line prints: tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from core.lake.catalog import TableInfo
+    from core.registry.versions import ModelInfo
+    from jobs.doctor import Finding
+    from jobs.services import ServiceState
+
+
+def console() -> Console:
+    """A console on standard output; wide enough for a log when there is no terminal."""
+    plain = Console()
+    return plain if plain.is_terminal else Console(width=140, no_color=True)
+
+
+def show_rows(out: Console, title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """A table: numbers to the right."""
+    rows = [list(row) for row in rows]
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for index, name in enumerate(columns):
+        numeric = bool(rows) and all(isinstance(row[index], int | float) for row in rows)
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(_text(value) for value in row))
+    out.print(table)
+
+
+def show_tables(out: Console, infos: Sequence[TableInfo]) -> None:
+    """The lake."""
+    if not infos:
+        out.print("no tables yet: run `maas run flights`")
+        return
+    rows = [(str(i.name), i.version, i.rows, i.files, round(i.bytes / 1e6, 2), f"{i.updated:%Y-%m-%d %H:%M:%S}") for i in infos]
+    show_rows(out, "tables", ("table", "version", "rows", "files", "MB", "updated (UTC)"), rows)
+
+
+def show_models(out: Console, infos: Sequence[ModelInfo]) -> None:
+    """The registry."""
+    if not infos:
+        out.print("no models yet: run `maas run flights`")
+        return
+    rows = [
+        (info.name, version.version, ", ".join(sorted(a for a, v in info.aliases.items() if v == version.version)), version.run_id)
+        for info in infos
+        for version in info.versions
+    ]
+    show_rows(out, "models", ("model", "version", "aliases", "run"), rows)
+
+
+def show_services(out: Console, states: Sequence[ServiceState]) -> None:
+    """The services that `maas up` runs."""
+    if not states:
+        out.print("nothing runs: start it with `maas up`")
+        return
+    show_rows(out, "services", ("service", "state", "pid", "address", "log"), [(s.name, s.state, s.pid, s.url, s.log) for s in states])
+
+
+def show_findings(out: Console, findings: Sequence[Finding]) -> None:
+    """What `maas doctor` found."""
+    for finding in findings:
+        mark = "[green]✓[/green]" if finding.good else "[red]✗[/red]"
+        out.print(f"{mark} {finding.name}: {finding.found}", highlight=False)
+        if not finding.good:
+            out.print(f"    {finding.remedy}", highlight=False)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:,.4f}".rstrip("0").rstrip(".")
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
