@@ -1,0 +1,1 @@
+"""What a run reads: facts about files, the shards of them, and batches of rows."""

@@ -1,0 +1,1 @@
+"""How ranks are started and how they talk: one process, or several through Horovod."""

@@ -1,0 +1,177 @@
+"""One rank of a run: ``python -m training.worker RUN_FOLDER``, started by ``run``.
+
+It reads ``run.json`` there. Rank 0 writes ``events.jsonl`` and ``checkpoints`` as it goes and, at the end, ``weights.pt`` and
+``result.json``; the last rank ``model.onnx`` and ``parity.json``. A rank ended by an error of ours writes ``error-RANK.json``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import warnings
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from core.errors import MaasError, RankFailed, TrainingError
+from training import checkpoint
+from training.data.inspection import Split
+from training.data.loader import Loader, gather, rebatch, share_batch
+from training.data.reader import Rows, Shard, plan_shards, read_rows
+from training.distributed.launch import PEER_LOST, RECORDED, leave_with_parent
+from training.distributed.serial import Serial
+from training.distributed.world import World
+from training.loop import Epoch, Learner, Progress, describe, fit, score
+from training.spec import TrainingSpec
+from training.tasks.binary import Answering, BinaryClassification, make_task
+
+_EVALUATION_ROWS = 16_384
+"""Rows a batch where no gradient is kept."""
+_BASELINE_ROWS = 1_000_000
+"""At most about this many training rows, evenly spread, teach the logistic regression."""
+_PARITY_ROWS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What ``run.json`` says."""
+
+    spec: TrainingSpec
+    splits: dict[str, Split]
+    folder: Path
+    processes: int
+    threads: int
+
+    @classmethod
+    def read(cls, folder: Path) -> Job:
+        """Read a run's folder."""
+        document = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        splits = {name: Split.from_json(split) for name, split in document["splits"].items()}
+        return cls(TrainingSpec.model_validate(document["spec"]), splits, folder, document["processes"], document["threads"])
+
+    def emit(self, event: dict[str, Any]) -> None:
+        """Add a line to the events."""
+        with (self.folder / "events.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(event) + "\n")
+
+
+def main(folder: Path) -> int:
+    """Run this process's rank; returns its exit code."""
+    leave_with_parent()
+    warnings.filterwarnings("ignore", module=r"petastorm|pyarrow|horovod")  # their own use of deprecated calls
+    rank = int(os.environ.get("HOROVOD_RANK", "0"))
+    try:
+        train_rank(Job.read(folder))
+    except RankFailed as error:
+        sys.stderr.write(f"{error.message}\n")
+        return PEER_LOST
+    except MaasError as error:
+        document = {"code": error.code, "message": error.message, "facts": error.facts}
+        (folder / f"error-{rank}.json").write_text(json.dumps(document), encoding="utf-8")
+        return RECORDED
+    return 0
+
+
+def train_rank(job: Job) -> None:
+    """Join the other ranks, train, and, as rank 0, evaluate and export."""
+    torch.set_num_threads(job.threads)
+    world = _join(job)
+    if world.rank == 0:
+        job.emit({"event": "started", "ranks": world.size})
+    task = make_task(job.spec.task)
+    torch.manual_seed(job.spec.task.seed)
+    model = task.build(len(job.spec.features))
+    progress = fit(
+        Learner(model, task, job.spec.task, world),
+        _train_loader(job, world),
+        _validation_loader(job, world),
+        progress=_saved(job) if world.rank == 0 else None,
+        on_epoch=partial(_record, job),
+    )
+    world.close()
+    if world.rank == 0:
+        _evaluate(job, task, model, progress)
+    if world.rank == world.size - 1:  # with several ranks, while rank 0 evaluates
+        _export(job, Answering(model, task))
+
+
+def _join(job: Job) -> World:
+    if job.processes == 1:
+        return Serial()
+    from training.distributed.gloo import Gloo  # noqa: PLC0415 — a single process needs no Horovod
+
+    return Gloo()
+
+
+def _train_loader(job: Job, world: World) -> Loader:
+    task = job.spec.task
+    shards = plan_shards(job.splits["train"], job.spec.features, job.spec.label, world.size)
+    share = share_batch([shard.rows for shard in shards], task.batch_size)[world.rank]
+    return Loader(shards[world.rank], batch_rows=share, pool_rows=task.shuffle_rows, shuffle=True, seed=task.seed)
+
+
+def _validation_loader(job: Job, world: World) -> Loader:
+    shard = plan_shards(job.splits["validation"], job.spec.features, job.spec.label, world.size)[world.rank]
+    return Loader(shard, batch_rows=_EVALUATION_ROWS, pool_rows=job.spec.task.shuffle_rows, shuffle=False)
+
+
+def _saved(job: Job) -> Progress | None:
+    saved = checkpoint.latest(job.folder / "checkpoints")
+    if saved is None or saved.state["digest"] != job.spec.digest:
+        shutil.rmtree(job.folder / "checkpoints", ignore_errors=True)
+        return None
+    return Progress(**saved.tensors, epochs=[Epoch(**epoch) for epoch in saved.state["epochs"]])
+
+
+def _record(job: Job, progress: Progress) -> None:
+    last = progress.epochs[-1]
+    expected = job.splits["train"].labelled
+    if last.rows != expected:
+        raise TrainingError(
+            f"epoch {last.epoch} read {last.rows} rows of {expected}: the table's files changed during the run: run again"
+        )
+    tensors = {"weights": progress.weights, "optimizer": progress.optimizer, "best": progress.best}
+    state = {"digest": job.spec.digest, "epochs": [asdict(epoch) for epoch in progress.epochs]}
+    checkpoint.save(job.folder / "checkpoints", checkpoint.Checkpoint(last.epoch, tensors, state))
+    job.emit(describe(last))
+
+
+def _evaluate(job: Job, task: BinaryClassification, model: nn.Module, progress: Progress) -> None:
+    from training.evaluate import evaluate  # noqa: PLC0415 — this rank alone needs scikit-learn, and only now
+
+    job.emit({"event": "evaluating"})
+    test = _read(job, "test", job.splits["test"].rows)
+    logits, _, _ = score(model, task, rebatch([test], _EVALUATION_ROWS))
+    probabilities = task.answer(torch.from_numpy(logits)).numpy()
+    train = job.splits["train"]
+    evaluation = evaluate(probabilities, test, _read(job, "train", _BASELINE_ROWS), train.positives / train.labelled)
+    torch.save(model.state_dict(), job.folder / "weights.pt")
+    result = {"evaluation": evaluation.to_json(), "epochs": [asdict(epoch) for epoch in progress.epochs]}
+    (job.folder / "result.json").write_text(json.dumps(result), encoding="utf-8")
+
+
+def _export(job: Job, model: Answering) -> None:
+    from training.export import check_parity, export_onnx  # noqa: PLC0415 — this rank alone needs ONNX, and only now
+
+    onnx = export_onnx(model, len(job.spec.features))
+    parity = check_parity(model, onnx, _read(job, "test", _PARITY_ROWS).features)
+    (job.folder / "model.onnx").write_bytes(onnx)
+    (job.folder / "parity.json").write_text(json.dumps(parity), encoding="utf-8")
+
+
+def _read(job: Job, name: str, most: int) -> Rows:
+    """The labelled rows of a split, in file order; about ``most`` of them, evenly spread, where there are more."""
+    split = job.splits[name]
+    every = -(-split.rows // most)
+    shard = Shard(split.files, job.spec.features, job.spec.label, 0, every, by_rows=True, rows=split.rows)
+    return gather(read_rows(shard), shard)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
