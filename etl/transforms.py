@@ -49,7 +49,8 @@ def fit(df: DataFrame, plan: FeaturePlan) -> FittedFeatures:
     """
     moments = Moments(plan, columns_of(df))
     if moments.needed:
-        columns = df.select(*(col(name(column.name)) for column in moments.needed))
+        # by position: mapInArrow finds no name with a dot in it
+        columns = df.select(*(col(name(column.name)).alias(str(place)) for place, column in enumerate(moments.needed)))
         for row in columns.mapInArrow(_Gather(moments), "moments string, error string").collect():
             if row["error"]:
                 raise TableError(row["error"])
@@ -91,8 +92,7 @@ class _Gather:
 
 
 def _gather(moments: Moments, batch: pa.RecordBatch) -> None:
-    for column in moments.needed:
-        values = batch.column(column.name)
+    for column, values in zip(moments.needed, batch.columns, strict=True):
         if column.dtype is Dtype.STRING:
             moments.add_counts(column.name, arrow.counts(values))
         else:
