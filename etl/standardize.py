@@ -1,4 +1,4 @@
-"""Features: extracted tables joined by the pipeline's SQL, split by time, standardized by transforms fitted on the training split."""
+"""Features: extracted tables joined by the pipeline's SQL, split by time, standardized by what the training split fits."""
 
 from __future__ import annotations
 
@@ -52,6 +52,8 @@ class FeaturesConfig(Strict):
     sql: str
     split: SplitConfig
     transforms: list[TransformPlan] = Field(min_length=1)
+    required: list[str] = []
+    """Raw columns that a request must give a value for; any other may be absent or null."""
 
     @field_validator("table")
     @classmethod
@@ -65,6 +67,9 @@ class FeaturesConfig(Strict):
         for plan in self.transforms:
             if self.label in plan.columns:
                 raise ValueError(f"the label {self.label!r} is an input of transform {plan.kind!r}: it would leak")
+        unread = sorted(set(self.required) - {column for plan in self.transforms for column in plan.columns})
+        if unread:
+            raise ValueError(f"required: no transform reads {', '.join(unread)}")
         return self
 
 

@@ -73,7 +73,7 @@ def _write_database(flights: pd.DataFrame, path: Path) -> None:
     numbers = ["dep_time", "dep_delay", "arr_time", "arr_delay", "air_time"]
     table = flights.drop(columns="scheduled").astype(dict.fromkeys(numbers, "Int64"))
     columns = ", ".join(
-        f"{name} {'TEXT' if dtype == object else 'INTEGER'}{' PRIMARY KEY' if name == 'flight_id' else ''}"
+        f"{name} {'TEXT' if pd.api.types.is_object_dtype(dtype) else 'INTEGER'}{' PRIMARY KEY' if name == 'flight_id' else ''}"
         for name, dtype in table.dtypes.items()
     )
     rows = table.astype(object).where(table.notna(), None).itertuples(index=False, name=None)
@@ -113,7 +113,7 @@ def _number(value: float) -> float | None:
 
 
 def operations(flights: pd.DataFrame, airports: pd.DataFrame) -> pd.DataFrame:
-    """Departures, arrivals, diversions and cancellations: columns ``at`` (UTC), ``airport``, ``flight``, ``tail``, ``event``, ``minutes``.
+    """Every event, by time: columns ``at`` (UTC), ``airport``, ``flight``, ``tail``, ``event``, ``minutes``.
 
     An arrival's moment follows from its local clock time: no flight takes a day.
     """

@@ -1,4 +1,4 @@
-"""The main job on real data, in one command: lay out the airline's sources, run pipeline `flights`, serve it, ask it, and sum up."""
+"""The main job on real data in one command: lay out the airline's sources, run `flights`, serve it, ask it, sum up."""
 
 from __future__ import annotations
 
@@ -82,11 +82,9 @@ def summarize(settings: Settings, loaded: Loaded, lake: Lake, out: Console) -> N
     out.print("[bold]ask it[/bold]")
     out.print(answer.command, highlight=False, soft_wrap=True, markup=False)
     out.print(f"→ {answer.body}", highlight=False, markup=False)
-    out.print(
-        f"  for flight {answer.record['flight_number']} on {answer.record['flight_date']} from {answer.record['origin']} to "
-        f"{answer.record['dest']}; Spark scored the same flight {answer.offline:.6f} (difference {abs(answer.online - answer.offline):.1e})",
-        highlight=False,
-    )
+    flight = "{flight_number} on {flight_date} from {origin} to {dest}".format(**answer.record)
+    difference = abs(answer.online - answer.offline)
+    out.print(f"  flight {flight}; Spark scored it {answer.offline:.6f} (difference {difference:.1e})", highlight=False)
     out.print(f"[bold]scored offline[/bold] {scored.rows:,} rows in {scored.name}", highlight=False)
     out.print(f"[bold]MLflow UI[/bold] http://{mlflow.host}:{mlflow.port}", highlight=False)
 
@@ -104,7 +102,7 @@ def quarantine_reasons(lake: Lake) -> list[tuple[str, str, int]]:
 def metrics(evaluation: dict[str, Any]) -> list[tuple[str, float, float, float]]:
     """Rows of metric, network, logistic regression, base rate."""
     names = {"roc_auc": "ROC AUC", "pr_auc": "PR AUC", "log_loss": "log loss", "brier": "Brier", "ece": "calibration error"}
-    columns = [evaluation[who] for who in ("model", "logistic_regression", "base_rate")]
+    columns = [evaluation[who] for who in ("network", "logistic", "base_rate")]
     return [(label, *(float(column[name]) for column in columns)) for name, label in names.items()]  # type: ignore[misc]
 
 

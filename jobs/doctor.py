@@ -49,7 +49,9 @@ def examine(settings: Settings) -> list[Finding]:
 
 def _python() -> Finding:
     version = ".".join(map(str, sys.version_info[:3]))
-    return Finding("Python", sys.version_info[:2] == (3, 11), version, "run `make setup`: it makes an environment with Python 3.11")
+    return Finding(
+        "Python", sys.version_info[:2] == (3, 11), version, "run `make setup`: it makes an environment with Python 3.11"
+    )
 
 
 def _java() -> Finding:
@@ -90,4 +92,6 @@ def _disk(home: Path) -> Finding:
 def _port(name: str, host: str, port: int) -> Finding:
     with socket.socket() as probe:
         taken = port != 0 and probe.connect_ex((host, port)) == 0
-    return Finding(name, not taken, f"{host}:{port} {'is in use' if taken else 'is free'}", "see `maas status`, or set another port")
+    return Finding(
+        name, not taken, f"{host}:{port} {'is in use' if taken else 'is free'}", "see `maas status`, or set another port"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from etl.extract import extract
+
 from jobs.context import Context, Report, step_main
 
 

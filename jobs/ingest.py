@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from etl.ingest import ingest
+
 from etl.sources import open_source
 from jobs.context import Context, Report, step_main
 

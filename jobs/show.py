@@ -48,7 +48,12 @@ def show_models(out: Console, infos: Sequence[ModelInfo]) -> None:
         out.print("no models yet: run `maas run flights`")
         return
     rows = [
-        (info.name, version.version, ", ".join(sorted(a for a, v in info.aliases.items() if v == version.version)), version.run_id)
+        (
+            info.name,
+            version.version,
+            ", ".join(sorted(a for a, v in info.aliases.items() if v == version.version)),
+            version.run_id,
+        )
         for info in infos
         for version in info.versions
     ]
@@ -60,7 +65,9 @@ def show_services(out: Console, states: Sequence[ServiceState]) -> None:
     if not states:
         out.print("nothing runs: start it with `maas up`")
         return
-    show_rows(out, "services", ("service", "state", "pid", "address", "log"), [(s.name, s.state, s.pid, s.url, s.log) for s in states])
+    show_rows(
+        out, "services", ("service", "state", "pid", "address", "log"), [(s.name, s.state, s.pid, s.url, s.log) for s in states]
+    )
 
 
 def show_findings(out: Console, findings: Sequence[Finding]) -> None:

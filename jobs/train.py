@@ -1,0 +1,165 @@
+"""The step train: a dataset (one version of the feature table) into a trained, evaluated network."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from core.contracts import TableName
+from core.errors import TrainingError
+from core.features.fitted import FittedFeatures
+from core.registry.tracking import Run, start_run
+from etl.standardize import SPLITS, load_fitted
+from jobs.context import Context, Report, step_main
+from training.evaluation import Evaluation
+from training.run import Event, TrainedModel, train
+from training.spec import SplitFiles, TrainingSpec
+
+_RESULT = "trained.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A feature table at a version, with what it was standardized by, as a training specification."""
+
+    table: TableName
+    version: int
+    fitted: FittedFeatures
+    spec: TrainingSpec
+
+    @property
+    def identity(self) -> str:
+        """SHA-256 over data, task and transforms: the same identity trains the same model."""
+        return hashlib.sha256(f"{self.spec.digest} {self.fitted.digest}".encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a finished training left in its folder."""
+
+    folder: Path
+    run_id: str
+    evaluation: Evaluation
+    facts: dict[str, Any]
+
+    @property
+    def onnx(self) -> Path:
+        """The network, probability out."""
+        return self.folder / "model.onnx"
+
+    @classmethod
+    def read(cls, folder: Path) -> Self | None:
+        """The training in ``folder``, or None when none was finished there."""
+        try:
+            document = json.loads((folder / _RESULT).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        return cls(folder, document["run_id"], Evaluation.from_json(document["evaluation"]), document["facts"])
+
+
+def train_model(context: Context) -> Report:
+    """Train on the newest version of the feature table; a training of the same data, task and transforms is not repeated."""
+    dataset = current_dataset(context)
+    folder = folder_of(context, dataset)
+    trained = Trained.read(folder)
+    if trained is not None:
+        return _report(trained, [f"unchanged: run {trained.run_id} trained the same data, task and transforms"])
+    model = _train(context, dataset, folder)
+    trained = Trained.read(folder)
+    if trained is None:
+        raise TrainingError(f"{folder / _RESULT} is gone: something removed it while the step ran; run it again")
+    rows = ", ".join(f"{name} {split.rows:,}" for name, split in model.splits.items())
+    line = f"{len(model.epochs)} epochs in {model.seconds:.0f} s on {context.settings.training.processes} processes: {rows} rows"
+    return _report(trained, [line])
+
+
+def current_dataset(context: Context) -> Dataset:
+    """The newest version of the pipeline's feature table."""
+    config = context.pipeline.features
+    table = TableName.parse(config.table)
+    fitted = load_fitted(context.lake, table, context.app("standardize", table))
+    version = context.lake.snapshot(table).version
+    files = {split: context.lake.snapshot(table, version, {"split": split}).files for split in SPLITS}
+    spec = TrainingSpec(files=SplitFiles(**files), features=fitted.outputs, label=config.label, task=context.pipeline.task)
+    return Dataset(table, version, fitted, spec)
+
+
+def folder_of(context: Context, dataset: Dataset) -> Path:
+    """Where the training of ``dataset`` lies."""
+    return context.settings.at_home(context.settings.training.folder) / context.pipeline.name / dataset.identity[:16]
+
+
+def _train(context: Context, dataset: Dataset, folder: Path) -> TrainedModel:
+    settings = context.settings.training
+    facts = _facts(context, dataset)
+    params = {**context.pipeline.task.model_dump(mode="json"), "processes": settings.processes, **facts}
+    with start_run(context.registry.store, context.pipeline.name, name=f"train {dataset.version}", params=params) as run:
+        run.log_json(context.pipeline.model_dump(mode="json"), "pipeline.json")
+        run.log_file(context.loaded.file)
+        model = train(
+            dataset.spec,
+            folder=folder,
+            processes=settings.processes,
+            threads=settings.threads,
+            start_timeout_s=settings.start_timeout_s,
+            on_event=lambda event: _follow(context, run, event),
+        )
+        evaluation = model.evaluation.to_json()
+        run.log_metrics({f"test_{name}": value for name, value in evaluation["network"].items()})
+        run.log_json(evaluation, "evaluation.json")
+        result = {"run_id": run.id, "evaluation": evaluation, "facts": {**facts, "onnx_parity": model.parity}}
+        _write_result(folder, result)
+    return model
+
+
+def _follow(context: Context, run: Run, event: Event) -> None:
+    if event["event"] == "epoch":
+        figures = {
+            key: float(event[key]) for key in ("train_loss", "val_loss", "val_auc", "rows_s") if event.get(key) is not None
+        }
+        run.log_metrics(figures, step=int(event["epoch"]))
+        context.progress(f"epoch {event['epoch']}: validation loss {event['val_loss']:.4f}, AUC {event['val_auc']:.4f}")
+    else:
+        context.progress(str(event["event"]))
+
+
+def _facts(context: Context, dataset: Dataset) -> dict[str, Any]:
+    """What it takes to train the same model again."""
+    lock = context.settings.at_root(Path("uv.lock"))
+    return {
+        "identity": dataset.identity,
+        "pipeline": context.pipeline.name,
+        "dataset": str(dataset.table),
+        "dataset_version": dataset.version,
+        "rule_set": context.loaded.rules.digest,
+        "transforms": dataset.fitted.digest,
+        "lock_digest": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.is_file() else "none",
+        "platform": importlib.metadata.version("maas"),
+        "seed": context.pipeline.task.seed,
+    }
+
+
+def _write_result(folder: Path, result: dict[str, Any]) -> None:
+    part = folder / f"{_RESULT}.part"
+    with part.open("w", encoding="utf-8") as file:
+        json.dump(result, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    part.rename(folder / _RESULT)
+
+
+def _report(trained: Trained, lines: list[str]) -> Report:
+    network, logistic = trained.evaluation.network, trained.evaluation.logistic
+    lines.append(
+        f"test: ROC AUC {network.roc_auc:.4f} (logistic regression {logistic.roc_auc:.4f}), log loss {network.log_loss:.4f}"
+    )
+    return Report("train", lines, {"run_id": trained.run_id, "evaluation": trained.evaluation.to_json()})
+
+
+if __name__ == "__main__":
+    step_main(train_model)
