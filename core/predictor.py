@@ -39,6 +39,13 @@ class Predictor:
         self._run = session._sess.run  # noqa: SLF001
         self._try_once()
 
+    @property
+    def takes_rows(self) -> bool:
+        """Whether a row of the signature's numbers, with none missing, is a row of the feature matrix as it stands."""
+        read = [item.column for item in self._features.transforms if item.transform.kind == "identity"]
+        inputs = [column.name for column in self.bundle.signature.inputs]
+        return read == inputs and len(read) == len(self._features.transforms)
+
     def predict(self, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
         """Answers for raw columns (numbers as float64 with NaN for missing, strings as objects): [n] or [n, k] float32."""
         return self.run(self._features.matrix(columns))
