@@ -1,0 +1,192 @@
+"""The bundle cache: the folder of model versions that a server loads, made from the registry.
+
+``CACHE/NAME/VERSION/`` is a bundle; ``CACHE/index.json`` names them::
+
+    {"models": {"flights": {"aliases": {"active": 3}, "versions": {"3": {"sha256": "…"}}}}}
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import unquote, urlsplit
+
+from core.bundle import MANIFEST, open_bundle
+from core.contracts import ModelUid
+from core.errors import CorruptFile, DiskFull, MaasError, ModelError, ModelNotFound, StorageError
+from core.registry.flavour import DATA
+from core.registry.versions import ModelInfo, ModelVersion, Registry
+from core.settings import Settings
+
+INDEX = "index.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """What a cache holds after ``sync``."""
+
+    models: Mapping[str, Mapping[str, Any]]
+    """By model name: ``aliases`` and ``versions``, as in ``index.json``."""
+    refused: tuple[MaasError, ...]
+    """Why a version could not be had; the other versions are there."""
+
+
+@dataclass(frozen=True, slots=True)
+class BundleCache:
+    """Bundles of registered versions in a local folder."""
+
+    registry: Registry
+    folder: Path
+
+    @classmethod
+    def open(cls, settings: Settings) -> Self:
+        """The cache that the settings name."""
+        return cls(Registry.open(settings), settings.at_home(settings.serving.bundles))
+
+    def fetch(self, version: ModelVersion) -> Path:
+        """The folder of the version's bundle, copied from the registry unless it is here already.
+
+        A copy is verified wholly before it takes its place; what is here is checked by its manifest and sizes, since whoever
+        opens it verifies the rest. Raises CorruptFile naming version and file when the registry's bytes are not those that were
+        published, ModelError when they are gone.
+        """
+        target = self._place(version)
+        if _holds(target, version.bundle_sha256):
+            return target
+        with _explained(self.folder), self._alone():
+            return self._fetch(version)
+
+    def sync(self) -> Index:
+        """Fetch every version that an alias names and write ``index.json``, atomically.
+
+        Versions fetched earlier stay in the index while they are registered.
+        """
+        with _explained(self.folder), self._alone():
+            models: dict[str, dict[str, Any]] = {}
+            refused: list[MaasError] = []
+            for info in self.registry.models():
+                versions = self._versions(info, refused)
+                aliases = {alias: version for alias, version in sorted(info.aliases.items()) if str(version) in versions}
+                if versions:
+                    models[info.name] = {"aliases": aliases, "versions": versions}
+            _write(self.folder / INDEX, {"models": models})
+        return Index(models, tuple(refused))
+
+    def _fetch(self, version: ModelVersion) -> Path:
+        target = self._place(version)
+        if _holds(target, version.bundle_sha256):
+            return target
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f".{version.version}-", dir=target.parent))
+        try:
+            _copy(self._source(version), part / "new", version)
+            _verify(part / "new", version)
+            if target.exists():  # damaged
+                target.rename(part / "old")
+            (part / "new").rename(target)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+        return target
+
+    def _versions(self, info: ModelInfo, refused: list[MaasError]) -> dict[str, Any]:
+        found = {}
+        for version in info.versions:
+            try:
+                if version.aliases:
+                    self._fetch(version)
+                elif not _holds(self._place(version), version.bundle_sha256):
+                    continue
+                found[str(version.version)] = {"sha256": version.bundle_sha256}
+            except DiskFull:
+                raise
+            except MaasError as error:
+                if version.aliases:
+                    refused.append(error)
+        return found
+
+    def _place(self, version: ModelVersion) -> Path:
+        uid = ModelUid.parse(str(version.uid))  # a name that could leave the folder is none
+        return self.folder / uid.name / str(uid.version)
+
+    def _source(self, version: ModelVersion) -> Path:
+        """The bundle among the artifacts. A version's source is what its maker wrote: outside our folder it is not followed."""
+        uri = self.registry.store.call(lambda client: client.get_model_version_download_uri(version.name, str(version.version)))
+        parts = urlsplit(uri)
+        root = self.registry.store.artifacts.resolve()
+        path = Path(unquote(parts.path)).joinpath(DATA)
+        if parts.scheme not in ("", "file") or parts.netloc or not path.resolve().is_relative_to(root):
+            raise ModelError(f"model {version.uid}: its files do not lie in {root}: publish it again", uid=str(version.uid))
+        return path
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Only one process changes the folder at a time."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / ".lock").open("ab") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+def _holds(folder: Path, digest: str) -> bool:
+    """Whether a bundle with that digest lies in ``folder``, by its manifest and the sizes in it."""
+    try:
+        manifest = (folder / MANIFEST).read_bytes()
+        if hashlib.sha256(manifest).hexdigest() != digest:
+            return False
+        files = json.loads(manifest)["files"]
+        return all((folder / name).stat().st_size == facts["bytes"] for name, facts in files.items())
+    except (OSError, ValueError):
+        return False
+
+
+def _copy(source: Path, target: Path, version: ModelVersion) -> None:
+    if not source.is_dir():
+        raise ModelError(
+            f"model {version.uid}: its files are gone from {source}: publish it again", uid=str(version.uid), folder=str(source)
+        )
+    shutil.copytree(source, target, symlinks=True)
+
+
+def _verify(folder: Path, version: ModelVersion) -> None:
+    try:
+        open_bundle(folder, version.bundle_sha256)
+    except (CorruptFile, ModelNotFound) as error:
+        file = Path(str(error.facts.get("file", MANIFEST))).name
+        raise CorruptFile(
+            f"model {version.uid}: {file} in the registry is not what was published: publish the model again",
+            uid=str(version.uid),
+            file=file,
+        ) from error
+
+
+def _write(path: Path, document: Mapping[str, Any]) -> None:
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".index-", delete=False) as part:
+        try:
+            json.dump(document, part, indent=1, sort_keys=True)
+            part.flush()
+            os.fsync(part.fileno())
+            Path(part.name).chmod(0o644)
+            Path(part.name).rename(path)
+        except BaseException:
+            Path(part.name).unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull(f"{folder}: disk full: free some space and run again", folder=str(folder)) from error
+        raise StorageError(f"{folder}: {error.strerror or error}", folder=str(folder)) from error

@@ -1,0 +1,131 @@
+import multiprocessing
+
+import pytest
+
+from core.contracts import ModelUid
+from core.errors import CorruptFile, ModelError, ModelNotFound
+from core.registry.store import Store
+from core.registry.tracking import start_run
+from core.registry.versions import Registry
+
+
+def test_a_published_version_is_found_by_name_alias_and_number(registry, publish):
+    first = publish(0.1)
+    second = publish(0.2, alias="shadow", description="wider", tags={"rule_set": "abc"})
+
+    assert registry.resolve(ModelUid.parse("flights")) == first
+    assert registry.resolve(ModelUid.parse("flights:2")) == second
+    assert registry.resolve(ModelUid.parse("flights@shadow")) == second
+    assert (first.version, first.aliases, second.version, second.aliases) == (1, ("active",), 2, ("shadow",))
+    assert (second.description, second.tags["rule_set"]) == ("wider", "abc")
+
+
+def test_a_version_names_its_run_its_digests_and_its_facts(registry, make_bundle):
+    with start_run(registry.store, "flights") as run:
+        version = registry.publish(
+            make_bundle(lock="123", evaluation={"roc_auc": 0.7}, api_key="p"),
+            name="flights",
+            run_id=run.id,
+        )
+
+    assert version.run_id == run.id
+    assert len(version.bundle_sha256) == 64
+    assert (version.facts["lock"], version.evaluation, version.facts["api_key"]) == ("123", {"roc_auc": 0.7}, "***")
+    outputs = registry.store.call(lambda client: client.get_run(run.id)).outputs.model_outputs
+    assert len(outputs) == 1
+
+
+def test_an_alias_moves_to_a_version(registry, publish):
+    publish(0.1)
+    publish(0.2)
+    registry.set_alias("active", "flights", 1)
+    assert registry.resolve(ModelUid("flights")).version == 1
+    with pytest.raises(ModelNotFound):
+        registry.set_alias("active", "flights", 9)
+
+
+def test_what_does_not_exist_is_said_with_what_does(registry, publish):
+    with pytest.raises(ModelNotFound, match="none is registered yet"):
+        registry.resolve(ModelUid("flights"))
+    publish()
+    with pytest.raises(ModelNotFound, match="no model 'flihgts': the nearest there are: flights"):
+        registry.resolve(ModelUid("flihgts"))
+    with pytest.raises(ModelNotFound, match="no alias 'shadow'; there are: active"):
+        registry.resolve(ModelUid("flights", "shadow"))
+    with pytest.raises(ModelNotFound, match="no version 7; the newest is 1"):
+        registry.resolve(ModelUid("flights", None, 7))
+
+
+def test_models_are_listed_by_name_with_versions_newest_first(registry, publish):
+    publish(name="b")
+    publish(name="a")
+    publish(name="a", alias="shadow")
+
+    found = registry.models()
+    assert [(info.name, [v.version for v in info.versions], info.aliases) for info in found] == [
+        ("a", [2, 1], {"active": 1, "shadow": 2}),
+        ("b", [1], {"active": 1}),
+    ]
+
+
+def test_an_identical_version_is_found_again_by_its_tags(registry, publish):
+    publish(tags={"rule_set": "x", "seed": 1})
+    second = publish(tags={"rule_set": "y", "seed": 1})
+    publish(tags={"rule_set": "z", "seed": 1})
+
+    assert registry.find("flights", {"rule_set": "y", "seed": 1}).version == second.version
+    assert registry.find("flights", {"seed": 1}).version == 3
+    assert registry.find("flights", {"rule_set": "' OR 1=1 --"}) is None
+    assert registry.find("other", {}) is None
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "a/b", "a:1", "a@b", "", "x'y", "a\x00", "a..b", "file:///x"])
+def test_a_name_that_could_be_a_path_or_a_filter_is_refused(registry, make_bundle, name):
+    folder = make_bundle()
+    with pytest.raises(ModelNotFound):
+        registry.publish(folder, name=name, run_id="any")
+    with pytest.raises(ModelNotFound):
+        registry.find(name, {})
+
+
+def test_a_damaged_bundle_is_never_registered(registry, make_bundle):
+    folder = make_bundle()
+    (folder / "model.onnx").write_bytes(b"x" * (folder / "model.onnx").stat().st_size)
+
+    with pytest.raises(CorruptFile, match=r"model\.onnx"), start_run(registry.store, "flights") as run:
+        registry.publish(folder, name="flights", run_id=run.id)
+    assert registry.models() == []
+
+
+def test_a_version_that_was_not_published_here_has_no_bundle(registry, publish):
+    run_id = publish().run_id
+    registry.store.call(lambda client: client.create_model_version("flights", "file:///etc", run_id))
+    with pytest.raises(ModelError, match="was not published by this platform"):
+        _ = registry.resolve(ModelUid("flights", None, 2)).bundle_sha256
+
+
+def publish_some(database, artifacts, folder, times, results):
+    registry = Registry(Store(database, artifacts))
+    for _ in range(times):
+        with start_run(registry.store, "flights") as run:
+            for step in range(20):
+                run.log_metrics({"loss": 1 / (step + 1)}, step)
+            results.put(registry.publish(folder, name="flights", run_id=run.id).version)
+
+
+def test_publishers_at_the_same_time_get_versions_of_their_own_and_lose_nothing(tmp_path, make_bundle):
+    # given a store that no one has made yet
+    store, folder = Store(tmp_path / "new" / "mlflow.db", tmp_path / "new" / "artifacts"), make_bundle()
+    spawn = multiprocessing.get_context("spawn")
+    results = spawn.SimpleQueue()
+    # when two processes make it, and publish
+    workers = [spawn.Process(target=publish_some, args=(store.database, store.artifacts, folder, 4, results)) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(120)
+    # then each got its versions
+    assert [worker.exitcode for worker in workers] == [0, 0]
+    assert sorted(results.get() for _ in range(8)) == list(range(1, 9))
+    (info,) = Registry(store).models()
+    assert [v.version for v in info.versions] == list(range(8, 0, -1))
