@@ -27,8 +27,10 @@ _ELSEWHERE = "America/Puerto_Rico"  # the four airports that airports.csv lacks:
 _DONE = "COMPLETE"
 
 
-def lay_out(folder: Path) -> Path:
+def lay_out(folder: Path, *, every: int = 1) -> Path:
     """Write the sources below ``folder`` once and return it; a folder that is complete is left as it is.
+
+    ``every`` n-th flight only makes a smaller airline.
 
     ``flights.db`` (SQLite, table ``flights``), ``weather/2013-MM.jsonl``, ``reference/*.csv``, ``operations/2013-MM.log``.
     An unfinished layout lies in a neighbouring folder until it is whole. Raises ConfigError when the package is missing.
@@ -41,7 +43,7 @@ def lay_out(folder: Path) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     for name in ("weather", "reference", "operations"):
         (partial / name).mkdir(parents=True)
-    flights = read_flights(data)
+    flights = read_flights(data).iloc[::every].reset_index(drop=True)
     airports = pd.read_csv(data / "airports.csv")
     _write_database(flights, partial / "flights.db")
     _write_weather(pd.read_csv(data / "weather.csv"), partial / "weather")

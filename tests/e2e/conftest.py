@@ -1,0 +1,78 @@
+"""A whole platform on a quarter of the airline, run once by the command line as a user would."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from core.contracts import TableName
+from core.lake.catalog import Lake
+from core.settings import Settings, load_settings
+from jobs.airline import lay_out
+
+ROOT = Path(__file__).parents[2]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass(frozen=True)
+class Platform:
+    home: Path
+    environment: dict[str, str]
+
+    @property
+    def settings(self) -> Settings:
+        return load_settings(ROOT, environment=self.environment)
+
+    @property
+    def lake(self) -> Lake:
+        return Lake(self.home / "lake")
+
+    def maas(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.run(str(Path(sys.executable).with_name("maas")), *arguments)
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, **self.environment}
+        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=280, check=False)
+
+    def rows(self, table: str, columns: list[str] | None = None) -> pa.Table:
+        files = self.lake.snapshot(TableName.parse(table)).files
+        return pa.concat_tables([pq.read_table(file, columns=columns, partitioning=None) for file in files])
+
+    def versions(self) -> dict[str, int]:
+        return {str(name): self.lake.info(name).version for name in self.lake.names()}
+
+
+@pytest.fixture(scope="session")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    home = tmp_path_factory.mktemp("platform")
+    lay_out(home / "sources" / "flights", every=4)
+    platform = Platform(
+        home,
+        {
+            "MAAS__HOME": str(home),
+            "MAAS__MLFLOW__PORT": str(free_port()),
+            "MAAS__SERVING__PORT": str(free_port()),
+        },
+    )
+    done = platform.maas("run", "flights")
+    assert done.returncode == 0, done.stdout + done.stderr
+    yield platform
+    platform.maas("down")
+
+
+def as_json(record: dict[str, Any]) -> str:
+    return json.dumps({"dataframe_records": [record]})
