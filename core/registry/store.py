@@ -89,11 +89,12 @@ class Store:
             *(sys.executable, "-m", "mlflow", "server"),
             *("--backend-store-uri", self.uri, "--default-artifact-root", self.artifacts.as_uri(), "--no-serve-artifacts"),
             *("--host", host, "--port", str(port), "--workers", "1", "--allowed-hosts", f"{host}:*,localhost:*"),
+            *("--uvicorn-opts", "--no-access-log"),
         ]
 
     def server_environment(self) -> dict[str, str]:
-        """This process's environment with what the server needs."""
-        return {**os.environ, **ENVIRONMENT, "MLFLOW_CONFIGURE_LOGGING": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+        """What that command needs in its environment."""
+        return {**ENVIRONMENT, "MLFLOW_CONFIGURE_LOGGING": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 
     def _explain(self, error: Exception) -> MaasError:
         text = str(error).splitlines()[0][:500] if str(error) else type(error).__name__

@@ -1,0 +1,172 @@
+"""The processes of `maas up`: how they are started, recorded, recognized and ended."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self
+
+import psutil
+
+from core.errors import CorruptFile
+
+MARK = "MAAS_SERVICE"
+"""In the environment of each process of ours: run folder and service, so that a child is known when its parent is gone."""
+
+_SAME_START_S = 1.0
+_PROBE_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A server to be kept running."""
+
+    name: str
+    command: tuple[str, ...]
+    host: str
+    port: int
+    health: str
+    """The path that answers 200 when the service is well."""
+    log: str
+    grace_s: float
+    """How long it may take to end after SIGTERM."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceState:
+    """What a service is doing: ``starting``, ``up``, ``already up``, ``restarting``, ``unsupervised`` or ``down``."""
+
+    name: str
+    state: str
+    pid: int
+    started: float
+    """When the process was made, in seconds since 1970: a pid alone may be another's by now."""
+    port: int
+    url: str
+    log: str
+    restarts: int = 0
+    detail: str = ""
+    """What there is to know beside it, such as a model that is not served."""
+
+    def now(self, state: str, detail: str | None = None) -> Self:
+        """The same service in another state."""
+        return replace(self, state=state, detail=self.detail if detail is None else detail)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The file ``services.json``: the supervisor and its services."""
+
+    supervisor: int
+    started: float
+    services: tuple[ServiceState, ...]
+
+    @classmethod
+    def read(cls, path: Path) -> Self | None:
+        """What the file says, or None when there is none; raises CorruptFile."""
+        try:
+            document = json.loads(path.read_bytes())
+            services = tuple(ServiceState(**state) for state in document["services"])
+            return cls(int(document["supervisor"]), float(document["started"]), services)
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError) as error:
+            raise CorruptFile(
+                f"{path}: not a record of services: {error}: end them by hand and delete it", file=str(path)
+            ) from error
+
+    def write(self, path: Path) -> None:
+        """Replace the file, whole or not at all."""
+        write_json(path, asdict(self))
+
+
+def write_json(path: Path, document: Any) -> None:
+    """Replace a file that only its owner may read, whole or not at all."""
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    part.touch(mode=0o600)
+    part.write_text(json.dumps(document, indent=1), encoding="utf-8")
+    part.rename(path)
+
+
+def start(service: Service, run: Path) -> subprocess.Popen[bytes]:
+    """Start the service in a session of its own, with its output at the end of its log."""
+    environment = {**os.environ, **service.environment, MARK: mark(run, service.name)}
+    with Path(service.log).open("ab") as log:
+        return subprocess.Popen(
+            service.command, cwd=run, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
+        )
+
+
+def mark(run: Path, name: str) -> str:
+    """What the environment of each process of that service says."""
+    return f"{run}:{name}"
+
+
+def start_time(pid: int) -> float:
+    """When process ``pid`` was made, or 0 when there is none."""
+    try:
+        return psutil.Process(pid).create_time()
+    except psutil.NoSuchProcess:
+        return 0.0
+
+
+def lives(pid: int, started: float) -> bool:
+    """Whether ``pid`` is still the process that was made at ``started``, and not a dead one waiting to be reaped."""
+    try:
+        process = psutil.Process(pid)
+        return abs(process.create_time() - started) < _SAME_START_S and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def members(run: Path, names: Iterable[str]) -> list[psutil.Process]:
+    """The live processes that bear the mark of one of the services: it and all that it started."""
+    marks = {mark(run, name) for name in names}
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(MARK) in marks and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return found
+
+
+def end(run: Path, names: Iterable[str], grace_s: float) -> None:
+    """End every process of those services: SIGTERM, and after ``grace_s`` SIGKILL."""
+    names = tuple(names)
+    send(members(run, names), signal.SIGTERM)
+    deadline = time.monotonic() + grace_s
+    while members(run, names):
+        if time.monotonic() > deadline:
+            send(members(run, names), signal.SIGKILL)
+        time.sleep(0.1)
+
+
+def send(processes: Iterable[psutil.Process], number: signal.Signals) -> None:
+    """Signal the processes; psutil checks that each is still the one that was found."""
+    for process in processes:
+        try:
+            process.send_signal(number)
+        except psutil.NoSuchProcess:
+            continue
+
+
+def is_healthy(host: str, port: int, path: str) -> bool:
+    """Whether a GET of ``path`` answers 200 within two seconds."""
+    connection = http.client.HTTPConnection(host, port, timeout=_PROBE_S)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == http.client.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
