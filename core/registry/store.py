@@ -7,6 +7,7 @@ import fcntl
 import logging
 import os
 import random
+import re
 import sqlite3
 import sys
 import time
@@ -41,6 +42,7 @@ _WARNINGS = (
     ".*[Ii]nteger column",  # when a signature has one
 )
 _WAIT_S = 60.0
+_FULL = re.compile("disk is full|No space left")
 _UNQUOTABLE = frozenset("?#%")
 _ARTIFACT_ROOT = "_MLFLOW_SERVER_ARTIFACT_ROOT"
 
@@ -100,8 +102,13 @@ class Store:
         text = str(error).splitlines()[0][:500] if str(error) else type(error).__name__
         if getattr(error, "error_code", "") == "RESOURCE_DOES_NOT_EXIST":
             return ModelNotFound(text)
-        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "disk is full" in text:
-            return DiskFull(f"{self.database.parent}: disk full: free some space and run again", folder=str(self.database.parent))
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or _FULL.search(text):
+            place = (
+                getattr(error, "filename2", None)
+                or getattr(error, "filename", None)
+                or (self.artifacts if isinstance(error, OSError) else self.database)
+            )
+            return DiskFull(f"{place}: disk full: free some space and run again", file=str(place))
         if "database is locked" in text:
             return StorageError(
                 f"{self.database}: other processes held it for {_WAIT_S:.0f} s: run again", file=str(self.database)

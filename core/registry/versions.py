@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from core.bundle import Bundle, open_bundle
 from core.contracts import ACTIVE, ModelUid
@@ -19,6 +19,9 @@ from core.logs import mask
 from core.registry.flavour import save_model
 from core.registry.store import Store
 from core.settings import Settings
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 PREFIX = "maas."
 _DIGEST = f"{PREFIX}bundle_sha256"
@@ -122,12 +125,15 @@ class Registry:
         model = self.store.call(lambda client: client.create_logged_model(experiment, name, source_run_id=run_id))
         from mlflow.entities import LoggedModelOutput  # noqa: PLC0415 — MLflow takes seconds to import
 
-        try:
+        identity = {"artifact_path": model.artifact_location, "run_id": run_id, "model_id": model.model_id}
+
+        def write(client: MlflowClient) -> None:
             with tempfile.TemporaryDirectory(prefix="maas-model-") as temporary:
-                made = Path(temporary) / "model"
-                identity = {"artifact_path": model.artifact_location, "run_id": run_id, "model_id": model.model_id}
-                save_model(bundle, folder, made, example=example, **identity)
-                self.store.call(lambda client: client.log_model_artifacts(model.model_id, str(made)))
+                save_model(bundle, folder, Path(temporary) / "model", example=example, **identity)
+                client.log_model_artifacts(model.model_id, str(Path(temporary) / "model"))
+
+        try:
+            self.store.call(write)
         except BaseException:
             self.store.call(lambda client: client.finalize_logged_model(model.model_id, "FAILED"))
             raise

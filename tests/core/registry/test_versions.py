@@ -1,9 +1,12 @@
 import multiprocessing
+import random
+import time
 
 import pytest
 
+from core.bundle import open_bundle
 from core.contracts import ModelUid
-from core.errors import CorruptFile, ModelError, ModelNotFound
+from core.errors import CorruptFile, ModelError, ModelNotFound, StorageError
 from core.registry.store import Store
 from core.registry.tracking import start_run
 from core.registry.versions import Registry
@@ -129,3 +132,43 @@ def test_publishers_at_the_same_time_get_versions_of_their_own_and_lose_nothing(
     assert sorted(results.get() for _ in range(8)) == list(range(1, 9))
     (info,) = Registry(store).models()
     assert [v.version for v in info.versions] == list(range(8, 0, -1))
+
+
+def test_a_publication_without_room_for_its_files_is_no_version(registry, make_bundle, tmp_path):
+    folder = make_bundle()
+    # given artifacts on a full device
+    (tmp_path / "artifacts").symlink_to("/dev/full")
+    with pytest.raises(StorageError), start_run(registry.store, "flights") as run:
+        registry.publish(folder, name="flights", run_id=run.id)
+    assert registry.models() == []
+    # when there is room, it is published
+    (tmp_path / "artifacts").unlink()
+    with start_run(registry.store, "flights") as run:
+        assert registry.publish(folder, name="flights", run_id=run.id).version == 1
+
+
+def publish_until_killed(database, artifacts, folder):
+    registry = Registry(Store(database, artifacts))
+    with start_run(registry.store, "flights") as run:
+        while True:
+            registry.publish(folder, name="flights", run_id=run.id)
+
+
+def test_a_publisher_killed_at_any_moment_leaves_no_version_without_its_files(store, registry, cache, make_bundle):
+    # given a process that publishes without end
+    folder = make_bundle()
+    registry.models()
+    worker = multiprocessing.get_context("spawn").Process(
+        target=publish_until_killed, args=(store.database, store.artifacts, folder)
+    )
+    worker.start()
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not registry.models():
+        time.sleep(0.05)
+    # when it is killed
+    time.sleep(random.uniform(0, 0.5))
+    worker.kill()
+    worker.join()
+    # then every version that there is can be fetched
+    (info,) = registry.models()
+    assert all(open_bundle(cache.fetch(version), version.bundle_sha256) for version in info.versions)
