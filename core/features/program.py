@@ -14,7 +14,7 @@ from core.features.transform import Transform
 
 Place: TypeAlias = "slice | Array"
 
-_BLOCK = 4096
+_BLOCK = 2048
 """Rows worked on at once: their columns stay in the processor's cache."""
 
 
