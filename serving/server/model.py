@@ -9,7 +9,6 @@ import orjson
 from numpy.typing import NDArray
 
 from core.bundle import Bundle
-from core.contracts import Dtype
 from core.predictor import Predictor
 from serving.server.forms import positional, read_form, read_json
 from serving.server.metrics import Meter
@@ -27,11 +26,7 @@ class Model:
         self.predictor = Predictor(bundle, threads)
         self.reader = Reader(bundle.signature, max_rows)
         self.meter = Meter(name, version)
-        self.headers: Headers = [
-            JSON,
-            (b"x-model-version", b"%d" % version),
-            (b"x-model-uid", f"{name}:{version}".encode()),
-        ]
+        self.headers: Headers = [JSON, (b"x-model-version", b"%d" % version)]
         self._order = [column.name for column in bundle.signature.inputs]
         self._direct = self.predictor.takes_rows
 
@@ -63,8 +58,3 @@ class Model:
             "signature": self.bundle.signature.to_json(),
             "facts": dict(self.bundle.facts),
         }
-
-    @property
-    def output_dtypes(self) -> tuple[Dtype, ...]:
-        """The declared type of each output."""
-        return tuple(column.dtype for column in self.bundle.signature.outputs)

@@ -18,6 +18,10 @@ Values = Sequence[Any]
 Columns = Mapping[str, NDArray[Any]]
 
 _NULL = type(None)
+_NUMBERS = frozenset({int, float})
+_AT_ONCE = 4096
+"""More rows are converted column by column, so that the interpreter's lock is free in between."""
+
 _TYPES: Mapping[Dtype, frozenset[type]] = {
     Dtype.BOOLEAN: frozenset({bool}),
     Dtype.INTEGER: frozenset({int, float}),  # 1.0 is an integer in JSON (RFC 8259 has one kind of number)
@@ -45,7 +49,7 @@ class Reader:
     more than ``max_rows`` rows raise it with the fact ``limit``.
     """
 
-    __slots__ = ("_allowed", "_by_name", "_inputs", "_names", "_one", "_order", "_required", "_uniform", "max_rows", "width")
+    __slots__ = ("_by_name", "_groups", "_inputs", "_names", "_one", "_order", "_required", "_uniform", "max_rows", "width")
 
     def __init__(self, signature: Signature, max_rows: int) -> None:
         self._inputs = signature.inputs
@@ -55,7 +59,7 @@ class Reader:
         self._names = frozenset(self._order)
         self._required = frozenset(column.name for column in self._inputs if column.required)
         self._by_name = {column.name: column for column in self._inputs}
-        self._allowed = {column.name: _allowed(column) for column in self._inputs}
+        self._groups = _groups(self._inputs)
         dtypes = {column.dtype for column in self._inputs}
         self._uniform = dtypes.pop() if len(dtypes) == 1 and dtypes <= {Dtype.FLOAT, Dtype.DOUBLE} else None
         # one row of numbers goes through C in one call; a null in it takes the longer way
@@ -96,13 +100,10 @@ class Reader:
         self._count(rows)
         positions = None if names is None or names == self._order else self._positions(names)
         width = self.width if positions is None else len(names or ())
-        for number, row in enumerate(rows):
-            if type(row) is not list and type(row) is not tuple:
-                raise InputError(f"row {number}: is {kind(row)}, expected a list of {width} values", row=number)
-            if len(row) != width:
-                raise InputError(f"row {number}: has {len(row)} values, expected {width}", row=number)
         if not rows:
             return self._convert(dict.fromkeys(self._order, ()), 0)
+        if not {list}.issuperset(map(type, rows)) or set(map(len, rows)) != {width}:
+            raise _not_rectangular(rows, width)
         columns = list(zip(*rows, strict=True))
         if positions is None:
             return self._convert(dict(zip(self._order, columns, strict=True)), len(rows))
@@ -161,24 +162,60 @@ class Reader:
             raise InputError(f"{where}column {_short(extra[0])} is not in the signature", column=extra[0][:80])
 
     def _convert(self, columns: Mapping[str, Values], count: int) -> Columns:
-        result = {}
-        for name in self._order:
-            values = columns.get(name)
-            column = self._by_name[name]
-            if values is None:
-                values = [None] * count
-            if not self._allowed[name].issuperset(map(type, values)):
-                raise _misfit(column, values, self._allowed[name])
-            result[name] = _array(column, values)
+        result: dict[str, NDArray[Any]] = {}
+        for group in self._groups:
+            values = [_given(columns, column, count) for column in group]
+            block = _block(group, values) if count <= _AT_ONCE else None
+            if block is not None:
+                result.update(zip((column.name for column in group), block, strict=True))
+                continue
+            for column, cells in zip(group, values, strict=True):
+                if not _allowed(column).issuperset(map(type, cells)):
+                    raise _misfit(column, cells)
+                result[column.name] = _array(column, cells)
         return result
-
-
-_NUMBERS = frozenset({int, float})
 
 
 def kind(value: Any) -> str:
     """What a JSON value is, in words that show nothing of its content."""
     return _KIND.get(type(value), type(value).__name__)
+
+
+def _groups(columns: Sequence[Column]) -> list[list[Column]]:
+    """Columns of one type and requiredness together, to be converted at once."""
+    found: dict[tuple[Dtype, bool], list[Column]] = {}
+    for column in columns:
+        found.setdefault((column.dtype, column.required), []).append(column)
+    return list(found.values())
+
+
+def _given(columns: Mapping[str, Values], column: Column, count: int) -> Values:
+    found = columns.get(column.name)
+    return [None] * count if found is None else found
+
+
+def _block(group: list[Column], values: list[Values]) -> NDArray[np.float64] | None:
+    """The values of a group of number columns, [columns, rows]; None when one does not fit, or they are no numbers."""
+    first = group[0]
+    if first.dtype is Dtype.STRING or not _allowed(first).issuperset(map(type, chain.from_iterable(values))):
+        return None
+    block = np.array(values, np.float64)  # None becomes NaN
+    if first.dtype is Dtype.FLOAT:
+        with np.errstate(over="ignore"):
+            block = block.astype(np.float32).astype(np.float64)
+        return None if np.isinf(block).any() else block
+    if first.dtype in _RANGE:
+        low, high = _RANGE[first.dtype]
+        known = block[~np.isnan(block)]
+        fits = (known == np.floor(known)) & (known >= low) & (known < float(high))
+        return block if fits.all() else None
+    return block
+
+
+def _not_rectangular(rows: Values, width: int) -> InputError:
+    number, row = next((at, row) for at, row in enumerate(rows) if type(row) is not list or len(row) != width)
+    found = f"has {len(row)} values" if type(row) is list else f"is {kind(row)}"
+    return InputError(f"row {number}: {found}, expected a list of {width} values", row=number)
 
 
 def _allowed(column: Column) -> frozenset[type]:
@@ -227,8 +264,8 @@ def _out_of_range(column: Column, values: Values, row: int) -> InputError:
     return InputError(text, column=column.name, row=row)
 
 
-def _misfit(column: Column, values: Values, allowed: frozenset[type]) -> InputError:
-    row = next(at for at, value in enumerate(values) if type(value) not in allowed)
+def _misfit(column: Column, values: Values) -> InputError:
+    row = next(at for at, value in enumerate(values) if type(value) not in _allowed(column))
     needs = {Dtype.BOOLEAN: "a boolean", Dtype.STRING: "a string"}.get(column.dtype, f"a number ({column.dtype})")
     hint = "" if column.required else " or null"
     text = f"column {column.name!r}, row {row}: is {kind(values[row])}, expected {needs}{hint}"
