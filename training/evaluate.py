@@ -10,7 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 
-from training.data.reader import Rows
+from training.data.rows import Rows
 from training.evaluation import Bin, Evaluation, Scores
 
 Floats = npt.NDArray[np.float32] | npt.NDArray[np.float64]

@@ -20,7 +20,7 @@ import torch
 from torch import nn
 
 from core.errors import TrainingError
-from training.data.reader import Floats, Rows
+from training.data.rows import Floats, Rows
 from training.distributed.world import World
 from training.spec import TaskConfig
 from training.tasks.binary import BinaryClassification

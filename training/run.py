@@ -50,11 +50,11 @@ def train(
 ) -> TrainedModel:
     """Train ``spec`` in ``processes`` processes of ``threads`` threads each; everything they write lies in ``folder``.
 
-    ``on_event`` is called in this thread, as things happen: ``{"event": "started", "ranks"}``, ``{"event": "epoch"}`` with the
-    fields of ``loop.Epoch`` (epoch, train_loss, val_loss, val_auc, rows, rows_s), ``{"event": "evaluating"}``. A run of the same
-    specification that was broken off in ``folder`` goes on after its last whole epoch. Raises TrainingError when the data cannot
-    be trained on (before any process starts) or the run diverges, RankFailed when a process dies, PublishRefused when ONNX does
-    not give the same answers.
+    ``on_event`` is called in this thread, as things happen: ``{"event": "started", "ranks", "pids"}``, ``{"event": "epoch"}``
+    with the fields of ``loop.Epoch`` (epoch, train_loss, val_loss, val_auc, rows, rows_s), ``{"event": "evaluating"}``. A run of
+    the same specification that was broken off in ``folder`` goes on after its last whole epoch. Raises TrainingError when the
+    data cannot be trained on (before any process starts) or the run diverges, RankFailed when a process dies, PublishRefused
+    when ONNX does not give the same answers.
     """
     started = time.perf_counter()
     splits = inspect(spec)

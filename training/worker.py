@@ -23,7 +23,8 @@ from core.errors import MaasError, RankFailed, TrainingError
 from training import checkpoint
 from training.data.inspection import Split
 from training.data.loader import Loader, gather, rebatch, share_batch
-from training.data.reader import Rows, Shard, plan_shards, read_rows
+from training.data.reader import Shard, plan_shards, read_rows
+from training.data.rows import Rows
 from training.distributed.launch import PEER_LOST, RECORDED, leave_with_parent
 from training.distributed.serial import Serial
 from training.distributed.world import World
@@ -82,8 +83,9 @@ def train_rank(job: Job) -> None:
     """Join the other ranks, train, and, as rank 0, evaluate and export."""
     torch.set_num_threads(job.threads)
     world = _join(job)
+    pids = world.allgather_object(os.getpid())
     if world.rank == 0:
-        job.emit({"event": "started", "ranks": world.size})
+        job.emit({"event": "started", "ranks": world.size, "pids": pids})
     task = make_task(job.spec.task)
     torch.manual_seed(job.spec.task.seed)
     model = task.build(len(job.spec.features))

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from core.errors import TrainingError
-from training.data.reader import Rows, Shard, read_rows
+from training.data.reader import Shard, read_rows
+from training.data.rows import Rows
 
 Places = npt.NDArray[np.int64]
 
@@ -39,15 +40,16 @@ class Loader:
         """The batches of one epoch: ``batch_rows`` rows each, the last one fewer; none when the shard is empty."""
         rng = np.random.default_rng((self._seed, number, self._shard.index))
         if self._shard.rows > self._pool_rows:
-            return self._streamed(rng)
+            return self._streamed(number, rng)
         if self._kept is None:
             self._kept = gather(read_rows(self._shard), self._shard)
         return _permuted(self._kept, self._batch_rows, rng) if self._shuffle else rebatch([self._kept], self._batch_rows)
 
-    def _streamed(self, rng: np.random.Generator) -> Iterator[Rows]:
+    def _streamed(self, number: int, rng: np.random.Generator) -> Iterator[Rows]:
         if not self._shuffle:
             return rebatch(read_rows(self._shard), self._batch_rows)
-        chunks = read_rows(self._shard, order_seed=int(rng.integers(1 << 32)))
+        # the same order of row groups on all ranks: where they are dealt row by row, a row's place decides whose it is
+        chunks = read_rows(self._shard, order_seed=int(np.random.SeedSequence((self._seed, number)).generate_state(1)[0]))
         return rebatch(stir(chunks, self._pool_rows, rng), self._batch_rows)
 
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 from petastorm.arrow_reader_worker import ArrowReaderWorker
 from petastorm.fs_utils import get_filesystem_and_path_or_paths
@@ -21,8 +20,7 @@ from petastorm.workers_pool import EmptyResultError
 from petastorm.workers_pool.thread_pool import ThreadPool
 
 from training.data.inspection import Split, as_floats
-
-Floats = npt.NDArray[np.float32]
+from training.data.rows import Rows
 
 _AHEAD = 2
 """Row groups that are read before they are asked for."""
@@ -30,20 +28,6 @@ _BLOCK = 2048
 """Rows that are turned from columns into rows at a time: few enough to stay in the processor's cache."""
 _UNEVEN = 1.2
 """Row groups are dealt to ranks while the fullest shard has at most this many times the mean."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """``features``: float32 [n, d], C-contiguous; ``labels``: float32 [n]."""
-
-    features: Floats
-    labels: Floats
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def __getitem__(self, part: slice) -> Rows:
-        return Rows(self.features[part], self.labels[part])
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +109,6 @@ def _to_rows(table: pa.Table, shard: Shard) -> Rows:
     columns = [as_floats(table.column(name)) for name in shard.features]
     matrix = np.empty((table.num_rows, len(columns)), np.float32)
     for start in range(0, table.num_rows, _BLOCK):
-        block = matrix[start : start + _BLOCK]
-        for position, column in enumerate(columns):
-            block[:, position] = column[start : start + _BLOCK]
+        part = slice(start, start + _BLOCK)
+        matrix[part] = np.stack([column[part] for column in columns]).T
     return Rows(matrix, as_floats(table.column(shard.label)))
