@@ -11,9 +11,9 @@ from datetime import date
 from typing import Any
 
 from pydantic import Field, field_validator, model_validator
+from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.utils import AnalysisException
 
 from core.config import Strict
 from core.contracts import Layer, TableName

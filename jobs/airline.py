@@ -14,6 +14,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -110,7 +111,7 @@ def _write_weather(weather: pd.DataFrame, folder: Path) -> None:
         (folder / f"2013-{month:02d}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _number(value: float) -> float | None:
+def _number(value: Any) -> float | None:
     return None if pd.isna(value) else float(value)
 
 

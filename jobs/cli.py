@@ -41,10 +41,9 @@ def run(
 ) -> None:
     """Run a pipeline: ingest, extract, standardize, train, publish, score."""
     from jobs.run import run_pipeline
-    from jobs.show import console, show_reports
+    from jobs.show import console
 
-    reports = run_pipeline(load_settings(profile=profile), pipeline, step or None, console=console())
-    show_reports(console(), reports)
+    run_pipeline(load_settings(profile=profile), pipeline, step or None, console=console())
 
 
 @app.command()
@@ -98,9 +97,10 @@ def score(
 ) -> None:
     """Score a table offline with a registered version."""
     from jobs.score import score_table
-    from jobs.show import console, show_reports
 
-    show_reports(console(), [score_table(load_settings(profile=profile), pipeline, table=table, into=into, model=model)])
+    report = score_table(load_settings(profile=profile), pipeline, table=table, into=into, model=model)
+    for line in report.lines:
+        typer.echo(line)
 
 
 @app.command()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from etl.extract import extract
-
 from jobs.context import Context, Report, step_main
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from etl.ingest import ingest
+from pathlib import Path
 
-from etl.sources import open_source
+from etl.ingest import ingest
+from etl.sources.config import open_source
 from jobs.context import Context, Report, step_main
 
 
@@ -14,7 +15,7 @@ def ingest_sources(context: Context) -> Report:
     for name, config in context.pipeline.sources.items():
         into = context.pipeline.raw(name)
         context.progress(f"{into} ← {config.kind}")
-        source = open_source(config, context.settings.at_home)
+        source = open_source(config, context.settings.at_home(Path()))
         landed = ingest(context.spark, context.lake, source, into, app=context.app("ingest", into))
         lines.append(f"{into}: {landed.rows:,} new rows")
         facts[str(into)] = landed.rows

@@ -6,13 +6,13 @@ import difflib
 from dataclasses import dataclass
 from pathlib import Path
 
-from etl.rules.config import RuleSet, load_rules
 from pydantic import Field, field_validator
 
 from core.config import Strict, load
 from core.contracts import ACTIVE, Layer, ModelUid, TableName
 from core.errors import ConfigError
 from core.settings import Settings
+from etl.rules.config import RuleSet, load_rules
 from etl.sources.config import SourceConfig
 from etl.standardize import FeaturesConfig
 from training.spec import TaskConfig

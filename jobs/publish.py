@@ -15,6 +15,7 @@ from jobs.train import Dataset, Trained, current_dataset, folder_of
 from training.evaluation import gate
 
 OUTPUT = Column("probability", Dtype.FLOAT)
+_ALIAS_MOVED = "maas.alias_moved"
 
 
 def publish_model(context: Context) -> Report:
@@ -28,7 +29,6 @@ def publish_model(context: Context) -> Report:
         raise TrainingError(f"{dataset.table} version {dataset.version} has no finished training: run the step train first")
     config = context.pipeline.publish
     version = context.registry.find(config.model, {"maas.identity": dataset.identity})
-    fresh = version is None
     if version is None:
         context.progress(f"{config.model}: gate, bundle, MLflow")
         gate(trained.evaluation)
@@ -47,11 +47,17 @@ def publish_model(context: Context) -> Report:
                 name=config.model,
                 run_id=trained.run_id,
                 description=context.pipeline.description,
-                alias=config.alias,
+                alias=None,
             )
-    BundleCache.open(context.settings).sync()
+    # a publish may be killed before the alias moves; one that was moved back by hand later stays where it was put
+    fresh = _ALIAS_MOVED not in version.tags
+    if fresh:
+        context.registry.set_alias(config.alias, version.name, version.version)
+        context.registry.set_tag(version, _ALIAS_MOVED, config.alias)
+    refused = BundleCache.open(context.settings).sync().refused
     state = f"registered, alias {config.alias} moved to it" if fresh else "registered already"
-    return Report("publish", [f"{version.uid}: {state}"], {"model": version.name, "version": version.version})
+    lines = [f"{version.uid}: {state}", *(f"not served: {error.message}" for error in refused)]
+    return Report("publish", lines, {"model": version.name, "version": version.version})
 
 
 def signature(context: Context, dataset: Dataset) -> Signature:

@@ -62,12 +62,11 @@ def show_models(out: Console, infos: Sequence[ModelInfo]) -> None:
 
 def show_services(out: Console, states: Sequence[ServiceState]) -> None:
     """The services that `maas up` runs."""
-    if not states:
+    if states:
+        columns = ("service", "state", "pid", "restarts", "address", "log", "detail")
+        show_rows(out, "services", columns, [(s.name, s.state, str(s.pid), s.restarts, s.url, s.log, s.detail) for s in states])
+    if all(state.state == "down" for state in states):
         out.print("nothing runs: start it with `maas up`")
-        return
-    show_rows(
-        out, "services", ("service", "state", "pid", "address", "log"), [(s.name, s.state, s.pid, s.url, s.log) for s in states]
-    )
 
 
 def show_findings(out: Console, findings: Sequence[Finding]) -> None:

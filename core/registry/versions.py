@@ -189,6 +189,10 @@ class Registry:
         _check_name(name, alias)
         self.store.call(lambda client: client.set_registered_model_alias(name, alias, str(version)))
 
+    def set_tag(self, version: ModelVersion, key: str, value: str) -> None:
+        """Write one tag of a version, in place of what it was; secrets are masked."""
+        self.store.call(lambda client: client.set_model_version_tag(version.name, str(version.version), key, _text(key, value)))
+
     def _versions(self, name: str, aliases: Mapping[str, int]) -> tuple[ModelVersion, ...]:
         quoted = name.replace("'", "''")
         found: list[Any] = []

@@ -100,7 +100,8 @@ def test_scoring_runs_as_a_module_and_under_spark_submit(platform):
     from pathlib import Path
 
     submit = str(Path(sys.executable).with_name("spark-submit"))
-    for command, into in (((sys.executable, "-m", "jobs.score"), "scored.module"), ((submit, "jobs/score.py"), "scored.submitted")):
+    ways = {"scored.module": (sys.executable, "-m", "jobs.score"), "scored.submitted": (submit, "jobs/score.py")}
+    for into, command in ways.items():
         done = platform.run(*command, "flights", "--table", "features.flights", "--into", into, "--model", "flights:1")
         assert done.returncode == 0, done.stderr
         assert platform.lake.info(TableName.parse(into)).rows == platform.lake.info(TableName.parse("features.flights")).rows
