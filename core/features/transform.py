@@ -6,9 +6,11 @@ import dataclasses
 import difflib
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, ClassVar, Self
+
+import numpy as np
 
 from core.contracts import Dtype
 from core.errors import ConfigError, ModelError
@@ -59,6 +61,12 @@ class Transform(ABC):
     @abstractmethod
     def write(self, values: Array, out: Array) -> None:
         """Fill ``out``, [n, outputs], from a column array [n]."""
+
+    def cells(self, value: Any) -> Sequence[float]:
+        """What ``write`` fills in for one value: a float, or text. A kind that is read row by row overrides it for speed."""
+        out = np.empty((1, len(self.suffixes)))
+        self.write(np.array([value], object if self.dtype is Dtype.STRING else np.float64), out)
+        return [float(cell) for cell in out[0]]
 
     @abstractmethod
     def sql(self, column: str) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -59,6 +59,10 @@ class Count(Transform):
     def write(self, values: Array, out: Array) -> None:
         """A dictionary finds each row's value."""
         out[:, 0] = look_up(self._values, values, 0.0)
+
+    def cells(self, value: Any) -> Sequence[float]:
+        """One look-up."""
+        return (self._values.get(value, 0.0),)
 
     def sql(self, column: str) -> tuple[str, ...]:
         """A small map of the bucket that the category's CRC-32 (as in zlib and in Spark) names."""

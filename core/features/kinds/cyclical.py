@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -55,6 +55,13 @@ class Cyclical(Transform):
         angles = np.fmod(np.where(known, values, 0.0), self.period) * (2 * math.pi / self.period)
         np.multiply(np.sin(angles), known, out=out[:, 0])
         np.multiply(np.cos(angles), known, out=out[:, 1])
+
+    def cells(self, value: Any) -> Sequence[float]:
+        """NumPy's own sine, not the C library's: the same bits as in a column."""
+        if not math.isfinite(value):
+            return (0.0, 0.0)
+        angle = math.fmod(value, self.period) * (2 * math.pi / self.period)
+        return (np.sin(angle), np.cos(angle))
 
     def sql(self, column: str) -> tuple[str, ...]:
         """``%`` on doubles is the exact remainder with the sign of x, as C's fmod."""

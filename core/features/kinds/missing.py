@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -34,6 +35,11 @@ class Missing(Transform):
     def write(self, values: Array, out: Array) -> None:
         """Text is missing where it is None."""
         out[:, 0] = [value is None for value in values] if self.dtype is Dtype.STRING else ~np.isfinite(values)
+
+    def cells(self, value: Any) -> Sequence[float]:
+        """One comparison."""
+        known = value is not None if self.dtype is Dtype.STRING else math.isfinite(value)
+        return (0.0 if known else 1.0,)
 
     def sql(self, column: str) -> tuple[str, ...]:
         """One case."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -60,6 +60,14 @@ class OneHot(Transform):
         rows = np.flatnonzero(places >= 0)
         out[...] = 0.0
         out[rows, places[rows]] = 1.0
+
+    def cells(self, value: Any) -> Sequence[float]:
+        """One look-up."""
+        cells = [0.0] * len(self.categories)
+        place = self._places.get(value)
+        if place is not None:
+            cells[place] = 1.0
+        return cells
 
     def sql(self, column: str) -> tuple[str, ...]:
         """One null-safe comparison an output."""

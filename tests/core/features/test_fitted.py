@@ -48,7 +48,7 @@ def fit(columns: dict[str, np.ndarray]) -> FittedFeatures:
 def test_the_matrix_has_the_values_of_each_transform_alone_at_any_number_of_rows():
     fitted = fit(rows(500))
 
-    for count in (0, 1, 2, 5000):
+    for count in (0, 1, 8, 9, 5000):
         columns = rows(count, seed=1)
         expected = np.full((count, len(fitted.outputs)), np.nan)
         start = 0
@@ -61,6 +61,18 @@ def test_the_matrix_has_the_values_of_each_transform_alone_at_any_number_of_rows
         assert matrix.dtype == np.float32
         assert matrix.flags.c_contiguous
         np.testing.assert_array_equal(matrix, expected.astype(np.float32))
+
+
+def test_a_row_alone_has_the_same_bits_as_among_many():
+    fitted = fit(rows(500))
+    columns = rows(300)
+    columns["x"][:3] = [1e300, -math.inf, 5e-324]
+
+    together = fitted.matrix(columns)
+
+    for row in range(300):
+        alone = fitted.matrix({name: values[row : row + 1] for name, values in columns.items()})
+        np.testing.assert_array_equal(alone[0], together[row])
 
 
 def test_columns_that_are_strided_views_give_the_same_matrix():
