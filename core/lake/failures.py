@@ -46,7 +46,7 @@ def _translate(error: Exception, table: TableName, places: tuple[Path, ...]) -> 
         kind = getattr(core.errors, match[1], None)
         if isinstance(kind, type) and issubclass(kind, MaasError):
             return kind(match[2].strip())
-    reason = _reason(text)
+    reason = root_cause(error)
     if any(mark in text for mark in _CORRUPT):
         return CorruptFile(f"a data file of {table} is damaged: {reason}: restore it from a backup", table=str(table))
     if "DELTA_" in text or "AnalysisException" in text:
@@ -65,7 +65,9 @@ def _whole(error: BaseException) -> str:
     return "\n".join(parts)
 
 
-def _reason(text: str) -> str:
+def root_cause(error: Exception) -> str:
+    """The message at the far end of the chain of causes, one line of at most 300 characters."""
+    text = _whole(error)
     causes = _CAUSE.findall(text)
     kind, message = causes[-1] if causes else ("", text)
     line = (message or kind).strip().split("\n", 1)[0]

@@ -1,0 +1,149 @@
+"""A folder of the local file system as storage."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from io import BufferedReader
+from pathlib import Path
+
+from core.errors import DiskFull, StorageError
+from core.storage.storage import Entry, check_path, compile_glob
+
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_TEMPORARY = ".tmp"
+
+
+@dataclass(frozen=True, slots=True)
+class LocalStorage:
+    """Files below ``root``. A symbolic link is followed only to a place below ``root``."""
+
+    root: Path
+
+    def list(self, pattern: str = "**/*") -> list[Entry]:
+        """See Storage.list; a folder that may not be entered is an error too."""
+        wanted = compile_glob(pattern)
+        depth = None if "**/" in pattern else pattern.count("/")
+        return sorted(self._entry(path) for path in self._walk(depth) if wanted.fullmatch(path))
+
+    def open_read(self, path: str) -> BufferedReader:
+        """See Storage.open_read; never waits, as opening a FIFO would."""
+        place = self._resolve(path)
+        with _failures(path, self.root):
+            descriptor = os.open(place, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
+            try:
+                _require_regular(os.fstat(descriptor), path)
+                return os.fdopen(descriptor, "rb")
+            except BaseException:
+                os.close(descriptor)
+                raise
+
+    def write_atomic(self, path: str, data: bytes | Iterable[bytes]) -> None:
+        """See Storage.write_atomic: temporary file, fsync, rename, fsync of the folder."""
+        place = self._resolve(path)
+        with _failures(path, self.root):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            descriptor, temporary = tempfile.mkstemp(prefix=f".{place.name[:100]}.", suffix=_TEMPORARY, dir=place.parent)
+            try:
+                with os.fdopen(descriptor, "wb") as file:
+                    for piece in [data] if isinstance(data, bytes) else data:
+                        file.write(piece)
+                    file.flush()
+                    os.fsync(file.fileno())
+                Path(temporary).replace(place)
+            except BaseException:
+                with suppress(OSError):  # the first error is the one to tell
+                    Path(temporary).unlink()
+                raise
+            _sync_folder(place.parent)
+
+    def rename(self, source: str, target: str) -> None:
+        """See Storage.rename."""
+        start, end = self._resolve(source), self._resolve(target)
+        with _failures(source, self.root):
+            end.parent.mkdir(parents=True, exist_ok=True)
+            start.replace(end)
+            _sync_folder(end.parent)
+            _sync_folder(start.parent)
+
+    def delete(self, path: str) -> None:
+        """See Storage.delete."""
+        place = self._resolve(path)
+        with _failures(path, self.root):
+            place.unlink()
+            _sync_folder(place.parent)
+
+    def exists(self, path: str) -> bool:
+        """See Storage.exists."""
+        return self._resolve(path).is_file()
+
+    def checksum(self, path: str) -> str:
+        """See Storage.checksum."""
+        with self.open_read(path) as file, _failures(path, self.root):
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def _walk(self, depth: int | None) -> Iterator[str]:
+        with _failures(".", self.root):
+            for folder, folders, names in os.walk(self.root, onerror=_raise):
+                below = Path(folder).relative_to(self.root)
+                if depth is not None and len(below.parts) >= depth:
+                    folders.clear()
+                yield from ((below / name).as_posix() for name in names if not _is_temporary(name))
+
+    def _entry(self, path: str) -> Entry:
+        if not path.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in path):
+            raise StorageError(f"{path!r}: the file's name is not UTF-8: rename it")
+        place = self._resolve(path)
+        with _failures(path, self.root):
+            status = place.stat()
+            _require_regular(status, path)
+        return Entry(path, status.st_size, status.st_mtime)
+
+    def _resolve(self, path: str) -> Path:
+        root = self.root.resolve()
+        place = (root / check_path(path)).resolve()
+        if not place.is_relative_to(root):
+            raise StorageError(f"{path!r} leads out of {self.root} by a symbolic link: put the file itself there", path=path)
+        return place
+
+
+def _require_regular(status: os.stat_result, path: str) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise StorageError(f"{path!r} is no regular file: name a file, not a folder, FIFO, device or socket", path=path)
+
+
+def _is_temporary(name: str) -> bool:
+    return name.startswith(".") and name.endswith(_TEMPORARY)
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _failures(path: str, root: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_SPACE:
+            free = shutil.disk_usage(root if root.is_dir() else "/").free
+            raise DiskFull(f"disk full at {root / path}: {free} bytes free: free some space and run again", path=path) from error
+        where = error.filename or root / path
+        raise StorageError(
+            f"{where}: {error.strerror or error}: check that it is there and may be accessed", path=path
+        ) from error

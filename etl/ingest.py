@@ -1,0 +1,52 @@
+"""Raw records into the lake, exactly once: the rows and the source's next position are one Delta commit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from core.contracts import TableName
+from core.lake.catalog import Lake
+from core.lake.tables import append
+from etl.sources.source import Position, Source
+
+RAW_COLUMNS = ("_source", "_offset", "_batch", "_ingested_at", "_header", "value")
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """What one run added: ``batch`` is its number (the last one's when nothing was new), ``version`` the table's newest."""
+
+    batch: int
+    rows: int
+    version: int | None
+    position: Position
+
+
+def ingest(spark: SparkSession, lake: Lake, source: Source, into: TableName, *, app: str) -> Ingested:
+    """Append what ``source`` has that ``app`` has not ingested yet to the raw table ``into``.
+
+    May be killed anywhere and run again, or run twice at once: each record is there once. Nothing new makes no commit.
+    Raises SourceError, TableError or DiskFull; then the table is as it was.
+    """
+    with lake.exclusive(into):
+        facts = lake.facts(into, app)
+        position, batch = (facts["position"], int(facts["number"])) if facts else (None, 0)
+        before = lake.info(into).rows if lake.exists(into) else 0
+        plan = source.plan(spark, position)
+        if not plan.ranges:
+            return Ingested(batch, 0, lake.version(into), position or plan.position)
+        rows = _stamped(source.read(spark, plan), batch + 1)
+        commit = append(lake, rows, into, app=app, number=batch + 1, facts={"position": plan.position})
+        if not commit.written:  # a run that was killed got its commit through while this one planned
+            return ingest(spark, lake, source, into, app=app)
+        return Ingested(batch + 1, lake.info(into).rows - before, commit.version, plan.position)
+
+
+def _stamped(records: DataFrame, batch: int) -> DataFrame:
+    now = datetime.now(UTC)
+    stamped = records.withColumn("_batch", F.lit(batch).cast("long")).withColumn("_ingested_at", F.lit(now))
+    return stamped.select(*RAW_COLUMNS)

@@ -1,0 +1,114 @@
+"""Where a growing file may be read from and cut into ranges: always at the beginning of a record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from core.errors import SourceError
+from etl.sources.records import Format, record_ends
+
+_BOM = b"\xef\xbb\xbf"
+_BLOCK = 1 << 20
+_LONGEST = 128 << 20
+RANGE = 16 << 20
+
+
+def skip_mark(file: BinaryIO) -> int:
+    """The offset of the first byte of content: 3 after a UTF-8 byte order mark, else 0."""
+    file.seek(0)
+    return len(_BOM) if file.read(len(_BOM)) == _BOM else 0
+
+
+def read_header(file: BinaryIO, size: int, where: Path) -> tuple[bytes | None, int]:
+    """A CSV file's header line without its end, and the offset of what follows; (None, size) while the line is not finished."""
+    start = skip_mark(file)
+    file.seek(start)
+    head = file.read(min(size - start, _BLOCK))
+    ends = record_ends(head, Format.CSV)
+    if len(ends) == 0:
+        if size - start > _BLOCK:
+            raise SourceError(f"{where}: its first line is longer than {_BLOCK} bytes: this is no CSV header")
+        return None, size
+    end = int(ends[0])
+    return head[:end].removesuffix(b"\r"), start + end + 1
+
+
+def last_end(file: BinaryIO, start: int, end: int) -> int:
+    """The offset after the last newline in [start, end); ``start`` when there is none."""
+    stop = end
+    while stop > start:
+        begin = max(start, stop - _BLOCK)
+        file.seek(begin)
+        found = file.read(stop - begin).rfind(b"\n")
+        if found >= 0:
+            return begin + found + 1
+        stop = begin
+    return start
+
+
+def resume(file: BinaryIO, start: int, end: int, where: Path) -> int:
+    """Where new records begin after a file was read up to ``start``, whose last line may have had no end then.
+
+    Raises SourceError when that line, which was taken as a record, has grown since.
+    """
+    file.seek(start - 1)
+    before, after = file.read(1), file.read(min(2, end - start))
+    if before == b"\n" or not after:
+        return start
+    for newline in (b"\n", b"\r\n"):
+        if after.startswith(newline):
+            return start + len(newline)
+    raise SourceError(
+        f"{where}: its last line, read up to byte {start}, has grown since: move what follows into a new file, "
+        "and write a file elsewhere before it is moved into the source's folder"
+    )
+
+
+def cut(file: BinaryIO, start: int, end: int, form: Format, where: Path) -> Iterator[int]:
+    """Offsets inside (start, end), each the beginning of a record, so that ranges between them hold about RANGE bytes.
+
+    A quoted CSV field that lies across such a place by more than a MiB counts as damaged. Raises SourceError for a record
+    longer than 128 MiB.
+    """
+    find = _quoted_cut if form is Format.CSV else _line_cut
+    while end - start > RANGE:
+        start = find(file, start, end, where)
+        if start < end:
+            yield start
+
+
+def _line_cut(file: BinaryIO, start: int, end: int, where: Path) -> int:
+    at = start + RANGE
+    while at < end:
+        _require_short(start, at, where)
+        file.seek(at)
+        block = file.read(min(_BLOCK, end - at)) or _vanished(where)
+        found = block.find(b"\n")
+        if found >= 0:
+            return at + found + 1
+        at += len(block)
+    return end
+
+
+def _quoted_cut(file: BinaryIO, start: int, end: int, where: Path) -> int:
+    size = RANGE
+    while start + size < end:
+        _require_short(start, start + size, where)
+        file.seek(start)
+        ends = record_ends(file.read(min(size + _BLOCK, end - start)), Format.CSV)
+        near = ends[ends < size]
+        if len(near):
+            return start + int(near[-1]) + 1
+        size *= 2
+    return end
+
+
+def _require_short(start: int, at: int, where: Path) -> None:
+    if at - start > _LONGEST:
+        raise SourceError(f"{where}: the record at byte {start} is longer than {_LONGEST} bytes: is this a text file?")
+
+
+def _vanished(where: Path) -> bytes:
+    raise SourceError(f"{where}: shrank while it was planned: run again")
