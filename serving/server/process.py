@@ -73,6 +73,15 @@ class _Server(Server):
         await super().startup(sockets)
         self._on_ready()
 
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second; each tenth looks for idle connections."""
+        if counter % 10 == 0:
+            now = asyncio.get_running_loop().time()
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, Protocol):
+                    connection.sweep(now)
+        return await super().on_tick(counter)
+
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         """SIGTERM and SIGINT begin the drain; a second SIGINT ends it."""

@@ -214,8 +214,10 @@ def _block(group: list[Column], values: list[Values]) -> NDArray[np.float64] | N
 
 def _not_rectangular(rows: Values, width: int) -> InputError:
     number, row = next((at, row) for at, row in enumerate(rows) if type(row) is not list or len(row) != width)
-    found = f"has {len(row)} values" if type(row) is list else f"is {kind(row)}"
-    return InputError(f"row {number}: {found}, expected a list of {width} values", row=number)
+    found = (
+        f"has {len(row)} values, expected {width}" if type(row) is list else f"is {kind(row)}, expected a list of {width} values"
+    )
+    return InputError(f"row {number}: {found}", row=number)
 
 
 def _allowed(column: Column) -> frozenset[type]:
