@@ -75,7 +75,7 @@ class Count(Transform):
             buckets[place].append(f"{string(known)}, {double(value)}")
         maps = ", ".join(f"map({', '.join(bucket)})" if bucket else "NULL" for bucket in buckets)
         place_in = f"CAST(crc32(CAST({category} AS BINARY)) % {len(buckets)} AS INT)"
-        return (f"coalesce(element_at(array({maps})[{place_in}], {category}), 0.0D)",)
+        return (f"coalesce(element_at(get(array({maps}), {place_in}), {category}), 0.0D)",)
 
     def _coded(self) -> dict[str, float]:
         return {category: math.log1p(count) if self.log else float(count) for category, count in self.counts.items()}
