@@ -114,7 +114,11 @@ class Lake:
 
         Re-entrant within a thread. Raises TableError when the time is over, naming the process that holds it.
         """
-        return hold((self.root / "_locks" / f"{table}.lock").absolute(), str(table), wait_s)
+        return hold(self.lock(table), str(table), wait_s)
+
+    def lock(self, table: TableName) -> Path:
+        """The file that writers of the table lock; it stays when they are done."""
+        return (self.root / "_locks" / f"{table}.lock").absolute()
 
     def snapshot(self, table: TableName, version: int | None = None, partition: Mapping[str, str] | None = None) -> Snapshot:
         """The live files of a version (default: the newest), of the given partition values only.

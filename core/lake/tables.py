@@ -12,9 +12,11 @@ from pyspark.sql import DataFrame, SparkSession
 
 from core.contracts import TableName
 from core.lake.catalog import Lake
+from core.lake.engine import engine_hold
 from core.lake.failures import spark_failures
 
 _KEEP_LOG = "interval 3650 days"
+_ENGINE_WAIT_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,8 @@ def _write(
     facts: Mapping[str, Any],
     partition_by: Sequence[str],
 ) -> Commit:
-    with lake.exclusive(table):
+    spark = df.sparkSession
+    with lake.exclusive(table), engine_hold(spark, lake.lock(table).with_suffix(".engine"), str(table), _ENGINE_WAIT_S):
         version = lake.version(table)
         if version is not None and lake.number(table, app) >= number:
             return Commit(version, written=False)
@@ -95,7 +98,7 @@ def _write(
             writer = writer.option("delta.logRetentionDuration", _KEEP_LOG)  # facts are read from the log
         if partition_by:
             writer = writer.partitionBy(*partition_by)
-        with spark_failures(table, Path(lake.path(table)), _scratch(df.sparkSession)):
+        with spark_failures(table, Path(lake.path(table)), _scratch(spark)):
             writer.save(lake.path(table))
         return Commit(lake.info(table).version, written=True)
 

@@ -38,7 +38,7 @@ class DatabaseSource:
     columns: tuple[str, ...] | None = None
 
     def plan(self, spark: SparkSession, position: Position | None) -> Plan:
-        """See Source.plan. Raises SourceError for null, doubled or other than integer watermarks, ConfigError for lost columns."""
+        """See Source.plan. Raises SourceError for null, doubled or non-integer watermarks, ConfigError for lost columns."""
         self._columns(spark)
         last = None if position is None else int(position["watermark"])
         count, distinct, low, high, nulls = self._extent(spark, last)
