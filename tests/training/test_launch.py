@@ -51,6 +51,15 @@ def test_a_rank_with_an_unforeseen_error_is_named_with_it(tmp_path: Path) -> Non
         run(f"rank == 0 and 1 / 0; time.sleep(0.2); sys.exit({PEER_LOST})", tmp_path)
 
 
+def test_a_rank_that_hangs_while_the_others_give_up_is_named_and_ended(tmp_path: Path) -> None:
+    program = f"print(os.getpid(), flush=True); rank == 1 and os.kill(os.getpid(), signal.SIGSTOP); sys.exit({PEER_LOST})"
+
+    with pytest.raises(RankFailed, match="rank 1 of 2 stopped answering"):
+        run(program, tmp_path)
+
+    assert not psutil.pid_exists(int((tmp_path / "rank-1.log").read_text()))
+
+
 def test_ranks_that_wrote_down_their_error_are_returned(tmp_path: Path) -> None:
     assert run(f"sys.exit({RECORDED} if rank == 1 else {PEER_LOST})", tmp_path) == [1]
 

@@ -27,7 +27,8 @@ class Gloo:
     def allreduce_sum(self, values: torch.Tensor) -> None:
         """Replace ``values`` by their sum over all ranks."""
         with _peers():
-            hvd.allreduce_(values, op=hvd.Sum)
+            # a name that comes back lets Horovod keep what the ranks agreed on; a fresh one is negotiated every time
+            hvd.allreduce_(values, op=hvd.Sum, name=f"sum-{values.dtype}-{values.numel()}")
 
     def broadcast_object(self, value: T) -> T:
         """Rank 0's ``value``."""
@@ -49,6 +50,4 @@ def _peers() -> Iterator[None]:
     try:
         yield
     except HorovodInternalError as error:
-        raise RankFailed(
-            f"another rank left the run: {str(error).splitlines()[0] if str(error) else 'connection lost'}"
-        ) from error
+        raise RankFailed(f"the ranks have lost each other: {error}") from error

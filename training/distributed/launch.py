@@ -31,7 +31,7 @@ PEER_LOST = 75
 
 _LOOPBACK = "127.0.0.1"
 _POLL_S = 0.05
-_GRACE_S = 10.0
+_GRACE_S = 5.0
 _STALL_S = 10
 _LAST_LINES = 12
 
@@ -58,7 +58,7 @@ def run_ranks(
     """Run ``command`` once for each rank until all have ended; ``tick`` is called some times a second, and once after the end.
 
     Returns the ranks that ended with ``RECORDED``, none if all went well. Raises RankFailed naming a rank that died, with its
-    last lines; the others get 10 s to notice. Raises TrainingError when ``has_started`` is not true after ``start_timeout_s``.
+    last lines; the others get 5 s to notice. Raises TrainingError when ``has_started`` is not true after ``start_timeout_s``.
     Whatever is raised, here or by ``tick``, no rank is left running. Output goes to ``folder/rank-N.log``.
     """
     with _started(command, processes, threads, folder) as ranks:
@@ -88,9 +88,10 @@ def _judge(ranks: Sequence[Rank]) -> list[int]:
     codes = {rank: rank.process.poll() for rank in ranks}
     recorded = [rank.number for rank, code in codes.items() if code == RECORDED]
     dead = [rank for rank, code in codes.items() if code not in (0, None, RECORDED, PEER_LOST)]
-    alone = [rank for rank, code in codes.items() if code in (PEER_LOST, None)]
-    if not recorded and (dead or alone):
-        raise _failure((dead or alone)[0], len(ranks))
+    hung = [rank for rank, code in codes.items() if code is None]
+    alone = [rank for rank, code in codes.items() if code == PEER_LOST]
+    if not recorded and (dead or hung or alone):
+        raise _failure((dead or hung or alone)[0], len(ranks))
     return recorded
 
 
