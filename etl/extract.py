@@ -1,0 +1,199 @@
+"""Raw records through the rules: typed rows into ``extracted.NAME``, all others into ``quarantine.NAME``; counts close.
+
+Exactly once with no position kept anywhere else: each of the two tables knows from its own last commit up to which raw batch it
+has come. The extracted table is written first, and its commit carries the rules: a run that was killed between the two commits
+is finished by the next with the rules that it began with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from pyspark import StorageLevel
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from core.errors import ConfigError, TableError
+from core.lake.catalog import Lake
+from core.lake.failures import spark_failures
+from core.lake.tables import append, read_table
+from etl.rules.checks.unique import Unique
+from etl.rules.checks.volume import Volume
+from etl.rules.compile import KEPT, classify
+from etl.rules.config import TableRules
+
+
+@dataclass(frozen=True, slots=True)
+class Extracted:
+    """What a run did: raw records read, rows written, records quarantined, and how many for which reason."""
+
+    rows_in: int = 0
+    rows: int = 0
+    quarantined: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """Raw batches ``after`` < batch ≤ ``upto`` of one version of the raw table."""
+
+    version: int
+    after: int
+    upto: int
+
+
+def extract(spark: SparkSession, lake: Lake, rules: TableRules, *, app: str) -> Extracted:
+    """Bring both tables of ``rules`` up to the newest raw batch, once for every record; with nothing new, write nothing.
+
+    ``app`` names the writer in the tables' logs and must stay the same from run to run. Raises RuleError for rules that do not
+    fit, TableError when there is no raw table, when a check of the whole batch fails (then nothing is written), or when counts
+    do not close.
+    """
+    if spark.conf.get("spark.sql.session.timeZone") != "UTC":
+        raise ConfigError("extraction needs a session in UTC: set spark.sql.session.timeZone to UTC")
+    with lake.exclusive(rules.into):
+        mended = _mend(spark, lake, rules, app)
+        done = _advance(spark, lake, rules, app)
+    return _sum(mended, done)
+
+
+def _advance(spark: SparkSession, lake: Lake, rules: TableRules, app: str) -> Extracted:
+    """Read the batches after the last extracted one, check them, write good rows, then the others."""
+    span = _new_span(spark, lake, rules, app)
+    if span is None:
+        return Extracted()
+    before = lake.info(rules.into).rows if lake.exists(rules.into) else 0
+    with _classified(spark, lake, rules, span) as found:
+        done = _count(found, rules)
+        _check_batch(spark, lake, rules, found, done)
+        facts = {
+            "from": span.after,
+            "to": span.upto,
+            "raw_version": span.version,
+            "rows_in": done.rows_in,
+            "rows_out": done.rows,
+            "quarantined": done.quarantined,
+            "reasons": done.reasons,
+            "rules": rules.to_json(),
+        }
+        append(lake, _good(found, rules), rules.into, app=app, number=span.upto, facts=facts)
+        _write_quarantine(lake, rules, app, found, facts)
+    _check_counts(lake, rules, app, lake.info(rules.into).rows - before)
+    return done
+
+
+def _new_span(spark: SparkSession, lake: Lake, rules: TableRules, app: str) -> _Span | None:
+    """The raw batches after the last extracted one; None when there is none. The data files' statistics tell most of it."""
+    version, after = lake.version(rules.source), lake.number(rules.into, app)
+    raw = read_table(spark, lake, rules.source, version)
+    with spark_failures(rules.source):
+        newest = raw.where(F.col("_batch") > after).agg(F.max("_batch")).collect()[0][0]
+    return None if newest is None or version is None else _Span(version, after, newest)
+
+
+def _mend(spark: SparkSession, lake: Lake, rules: TableRules, app: str) -> Extracted:
+    """Finish a run that was killed after its rows were committed and before its quarantine was."""
+    upto = lake.number(rules.into, app)
+    if upto == lake.number(rules.quarantine, app):
+        return Extracted()
+    facts = lake.facts(rules.into, app) or {}
+    begun = TableRules.from_json(facts["rules"])
+    with _classified(spark, lake, begun, _Span(facts["raw_version"], facts["from"], upto)) as found:
+        again = _count(found, begun)
+        if (again.rows_in, again.rows) != (facts["rows_in"], facts["rows_out"]):
+            raise TableError(
+                f"{rules.quarantine}: the run up to batch {upto} cannot be finished: it made {facts['rows_out']:,} rows of "
+                f"{facts['rows_in']:,} records, and the same rules now make {again.rows:,} of {again.rows_in:,}: finish it with "
+                "the version of the platform that began it"
+            )
+        _write_quarantine(lake, begun, app, found, facts)
+    _check_counts(lake, begun, app, facts["rows_out"])
+    return Extracted(quarantined=facts["quarantined"], reasons=facts["reasons"])
+
+
+@contextmanager
+def _classified(spark: SparkSession, lake: Lake, rules: TableRules, span: _Span) -> Iterator[DataFrame]:
+    """The records of a span with what the rules make of them: evaluated once, then kept until the block ends."""
+    raw = read_table(spark, lake, rules.source, span.version)
+    found = classify(raw.where((F.col("_batch") > span.after) & (F.col("_batch") <= span.upto)), rules)
+    bad = F.col("_problem").isNotNull()
+    slim = found.withColumn("_raw", F.when(bad, F.col("_raw"))).persist(StorageLevel.MEMORY_AND_DISK)
+    try:
+        yield slim
+    finally:
+        slim.unpersist()
+
+
+def _count(found: DataFrame, rules: TableRules) -> Extracted:
+    reason = F.col("_problem.reason").alias("reason")
+    with spark_failures(rules.source):
+        groups = found.groupBy(reason).count().collect()
+    counts = {row["reason"]: row["count"] for row in groups}
+    rows = counts.pop(None, 0)
+    quarantined = sum(counts.values())
+    by_size = dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+    return Extracted(rows + quarantined, rows, quarantined, by_size)
+
+
+def _check_batch(spark: SparkSession, lake: Lake, rules: TableRules, found: DataFrame, done: Extracted) -> None:
+    """Raise TableError when the new records as a whole are not such as the rules ask for."""
+    share = done.quarantined / done.rows_in
+    if share > rules.config.max_quarantined:
+        top = ", ".join(f"{reason} {count:,}" for reason, count in list(done.reasons.items())[:3])
+        example = found.where("_problem IS NOT NULL").select("_problem.message", "_source", "_offset").head()
+        where = f"; for example {example['_source']} at {example['_offset']}: {example['message']}" if example else ""
+        raise TableError(
+            f"{rules.source}: {done.quarantined:,} of {done.rows_in:,} new records would be quarantined ({share:.1%}, above "
+            f"max_quarantined {rules.config.max_quarantined:.1%}): {top}{where}; nothing was written: mend rules or source",
+            reasons=done.reasons,
+        )
+    for check in rules.config.checks:
+        problem = None
+        if isinstance(check, Volume):
+            problem = check.problem(done.rows)
+        elif isinstance(check, Unique):
+            present = read_table(spark, lake, rules.into) if lake.exists(rules.into) else None
+            problem = check.problem(_good(found, rules), present)
+        if problem:
+            raise TableError(f"{rules.into}: check {check.name}: {problem}; nothing was written", check=check.name)
+
+
+def _good(found: DataFrame, rules: TableRules) -> DataFrame:
+    fields = list(rules.config.types())
+    return found.where("_problem IS NULL").select(*fields, "_rule", "_rule_set", "_source", "_offset", "_batch")
+
+
+def _write_quarantine(lake: Lake, rules: TableRules, app: str, found: DataFrame, facts: Mapping[str, Any]) -> None:
+    bad = found.where("_problem IS NOT NULL").select(
+        *KEPT,
+        F.col("_rule").alias("rule"),
+        F.col("_rule_set").alias("rule_set"),
+        F.col("_problem.reason").alias("reason"),
+        F.col("_problem.message").alias("message"),
+        F.col("_raw").alias("raw"),
+    )
+    kept = {key: facts[key] for key in ("from", "to", "raw_version", "rows_in")}
+    written = {**kept, "rows_out": facts["quarantined"], "rule_set": rules.rule_set}
+    append(lake, bad, rules.quarantine, app=app, number=facts["to"], facts=written)
+
+
+def _check_counts(lake: Lake, rules: TableRules, app: str, added: int) -> None:
+    """Raise TableError unless the last commits of the two tables say: in = out + quarantined, over the same records.
+
+    ``added`` is by how many rows the extracted table grew, as its log counts them.
+    """
+    good, bad = lake.facts(rules.into, app) or {}, lake.facts(rules.quarantine, app) or {}
+    same = all(good[key] == bad[key] for key in ("from", "to", "raw_version", "rows_in"))
+    if not same or added != good["rows_out"] or good["rows_in"] != good["rows_out"] + bad["rows_out"]:
+        raise TableError(
+            f"{rules.into}: counts do not close: {good['rows_in']:,} records in, {good['rows_out']:,} rows (the table "
+            f"grew by {added:,}), {bad['rows_out']:,} quarantined (batches {good['from']}-{good['to']}, {bad['from']}-{bad['to']})"
+        )
+
+
+def _sum(first: Extracted, second: Extracted) -> Extracted:
+    reasons = {r: first.reasons.get(r, 0) + second.reasons.get(r, 0) for r in (*first.reasons, *second.reasons)}
+    return Extracted(first.rows_in + second.rows_in, first.rows + second.rows, first.quarantined + second.quarantined, reasons)

@@ -1,0 +1,35 @@
+"""A SQL condition over the fields must hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pyspark.sql import Column, SparkSession
+from pyspark.sql import functions as F
+
+from etl.rules.checks.check import CheckSpec
+from etl.rules.expressions import attempted, check_length
+from etl.rules.fields import FieldType
+
+
+class Expression(CheckSpec):
+    """Fails where ``expression`` is false or raises; null passes, as in a SQL CHECK constraint."""
+
+    kind: Literal["expression"]
+    expression: str
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return ()
+
+    def verify(self, where: str, types: Mapping[str, FieldType]) -> None:
+        check_length(self.expression, where)
+
+    def fails(self) -> Column:
+        jvm: Any = SparkSession.active().sparkContext._jvm  # noqa: SLF001
+        holds = F.coalesce(F.expr(self.expression).cast("boolean"), F.lit(True))
+        return ~F.coalesce(attempted(jvm, holds, F.col("_taker").isNotNull()).getField("v"), F.lit(False))
+
+    def message(self) -> Column:
+        return F.lit(f"not {' '.join(self.expression.split())[:200]}")

@@ -1,0 +1,170 @@
+"""Rules as Spark columns: projections over a raw table, no Python function, each record read once and parsed once a rule.
+
+A projection names what later ones read more than once; Spark keeps such projections apart, so nothing is evaluated twice. A
+filter on top would be pushed below them all and evaluate everything again: callers cache the result, or write it whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import reduce
+from operator import and_
+from typing import Any
+
+from py4j.protocol import Py4JError  # type: ignore[import-untyped]
+from pyspark.errors import PySparkException
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import StringType
+
+from core.errors import RuleError
+from etl.rules.config import TableRules
+from etl.rules.expressions import attempted, verify_expressions
+from etl.rules.fields import FieldSpec, FieldType
+from etl.rules.kinds.kind import Kind, Record
+from etl.rules.kinds.sql import SqlRule
+from etl.rules.problems import find_problem
+
+KEPT = ("_source", "_offset", "_batch", "_ingested_at")
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A field as the rule with this number reads it: its text; for SQL with another result than a text, that ``result``."""
+
+    number: int
+    spec: FieldSpec
+    text: Column
+    result: Column | None = None
+
+    def value(self, name: str) -> Column:
+        if self.result is not None:
+            return self.result.try_cast("bigint" if self.spec.type is FieldType.LONG else self.spec.type.value)
+        return self.spec.value(F.col(f"_s_{name}"))
+
+    def form(self) -> tuple[object, ...]:
+        """Sources of one form give their values by one column."""
+        return (self.number,) if self.result is not None else (self.spec.type, self.spec.format, self.spec.timezone)
+
+
+def classify(raw: DataFrame, rules: TableRules) -> DataFrame:
+    """Every record of a raw table as one row, good or bad. Nothing runs yet, but for the analysis of the plan.
+
+    Columns: the typed fields, ``_rule`` (null when none took the record), ``_rule_set``, the columns of ``KEPT``, ``_raw`` (the
+    record's bytes) and ``_problem`` (null for a good row, else ``{reason, message}``). Raises RuleError for SQL that does not
+    fit.
+    """
+    try:
+        return _classify(raw, rules)
+    except (PySparkException, Py4JError) as error:
+        line = str(error).strip().split("\n", 1)[0]
+        raise RuleError(f"{rules.into}: the rules cannot be compiled: {line[:300]}") from error
+
+
+def _classify(raw: DataFrame, rules: TableRules) -> DataFrame:
+    types = rules.config.types()
+    text = F.try_validate_utf8(F.col("value").cast("string"))
+    df = raw.select(*KEPT, "_header", F.col("value").alias("_raw"), text.alias("value"))
+    for number, rule in enumerate(rules.rules):
+        df = _with_parsed(df, rules, rule, number)
+    df = df.select("*", _taker(rules.rules).alias("_taker"))
+    sources = {name: list(_sources(df, rules.rules, name)) for name in types}
+    df = df.select("*", *(_text(found).alias(_text_name(name, types[name])) for name, found in sources.items()))
+    typed = [_value(name, sources[name]).alias(name) for name in types if types[name] is not FieldType.STRING]
+    df = df.select("*", *typed, _rule_name(rules.rules).alias("_rule"))
+    checks = {f"{rules.into}: check {c.name}": c.expression for c in rules.row_checks if hasattr(c, "expression")}
+    verify_expressions(df.select(*types), checks)
+    found = find_problem(rules, _failures(rules.rules, types))
+    return df.select(*types, "_rule", F.lit(rules.rule_set).alias("_rule_set"), *KEPT, "_raw", found.alias("_problem"))
+
+
+def _with_parsed(df: DataFrame, rules: TableRules, rule: Kind, number: int) -> DataFrame:
+    """``df`` with ``_p<number>``: what the rule makes of a record that no rule before it took."""
+    guards = [~earlier.takes(F.col(f"_p{i}")) for i, earlier in enumerate(rules.rules[:number])]
+    where = f"{rules.into}: rule {rule.name}"
+    if rule.when is not None and not isinstance(rule, SqlRule):
+        verify_expressions(df.select("value"), {f"{where}: when": rule.when})
+        guards.append(_holds(df, rule.when, F.col("value").isNotNull()))
+    parsed = rule.parse(Record(F.col("value"), F.col("_header")))
+    df = df.select("*", (F.when(reduce(and_, guards), parsed) if guards else parsed).alias(f"_p{number}"))
+    return _with_results(df, rule, number, where) if isinstance(rule, SqlRule) else df
+
+
+def _with_results(df: DataFrame, rule: SqlRule, number: int, where: str) -> DataFrame:
+    """``df`` with ``_e<number>_<field>``, the attempted results of the fields' expressions, where the rule takes the record."""
+    parsed = F.col(f"_p{number}")
+    kept = [name for name in df.columns if name != f"_p{number}"]
+    scope = df.select("*", *(rule.column(parsed, name).alias(name) for name in rule.columns))
+    sql = {f"{where}: field {name}": rule.expression(name) for name in rule.fields}
+    verify_expressions(scope.select("value", *rule.columns), sql | ({f"{where}: when": rule.when} if rule.when else {}))
+    if rule.when is not None:
+        mine = F.when(_holds(scope, rule.when, rule.takes(parsed)), parsed)
+        scope = scope.select(*kept, *rule.columns, mine.alias(f"_p{number}"))
+    jvm: Any = df.sparkSession.sparkContext._jvm  # noqa: SLF001
+    results = (attempted(jvm, F.expr(rule.expression(n)), rule.takes(parsed)).alias(f"_e{number}_{n}") for n in rule.fields)
+    return scope.select(*kept, f"_p{number}", *results)
+
+
+def _holds(df: DataFrame, condition: str, guard: Column) -> Column:
+    """Whether a condition holds; not where it is null or raises."""
+    jvm: Any = df.sparkSession.sparkContext._jvm  # noqa: SLF001
+    found = attempted(jvm, F.expr(condition).cast("boolean"), guard)
+    return F.coalesce(found.getField("v"), F.lit(False))
+
+
+def _taker(rules: tuple[Kind, ...]) -> Column:
+    """The number of the rule that takes the record; null when none does."""
+    return _case((rule.takes(F.col(f"_p{i}")), F.lit(i)) for i, rule in enumerate(rules))
+
+
+def _rule_name(rules: tuple[Kind, ...]) -> Column:
+    return _case((F.col("_taker") == i, F.lit(rule.name)) for i, rule in enumerate(rules))
+
+
+def _sources(df: DataFrame, rules: tuple[Kind, ...], name: str) -> Iterator[_Source]:
+    for number, rule in enumerate(rules):
+        if name not in rule.specs:
+            continue
+        spec = rule.specs[name]
+        if isinstance(rule, SqlRule):
+            result = F.col(f"_e{number}_{name}").getField("v")
+            is_text = isinstance(df.select(result).schema[0].dataType, StringType)
+            text = spec.nulled(result) if is_text else result.cast("string")
+            yield _Source(number, spec, text, None if is_text else result)
+        else:
+            yield _Source(number, spec, spec.nulled(rule.text(F.col(f"_p{number}"), name)))
+
+
+def _text_name(name: str, kind: FieldType) -> str:
+    """A string field is its own text."""
+    return name if kind is FieldType.STRING else f"_s_{name}"
+
+
+def _text(sources: list[_Source]) -> Column:
+    if len(sources) == 1:
+        return sources[0].text
+    return _case((F.col("_taker") == source.number, source.text) for source in sources)
+
+
+def _value(name: str, sources: list[_Source]) -> Column:
+    if len({source.form() for source in sources}) == 1:
+        return sources[0].value(name)
+    return _case((F.col("_taker") == source.number, source.value(name)) for source in sources)
+
+
+def _failures(rules: tuple[Kind, ...], names: Iterable[str]) -> dict[str, Column]:
+    """By field the condition that its SQL raised."""
+    found: dict[str, Column] = {}
+    for name in names:
+        numbers = [i for i, rule in enumerate(rules) if isinstance(rule, SqlRule) and name in rule.fields]
+        if numbers:
+            raised = [(F.col("_taker") == i) & F.col(f"_e{i}_{name}").isNull() for i in numbers]
+            found[name] = reduce(lambda left, right: left | right, raised)
+    return found
+
+
+def _case(branches: Iterable[tuple[Column, Column]]) -> Column:
+    """The first branch whose condition holds; else null."""
+    pairs = list(branches)
+    return reduce(lambda case, pair: case.when(*pair), pairs[1:], F.when(*pairs[0]))

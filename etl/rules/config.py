@@ -1,0 +1,179 @@
+"""Rule sets: ``conf/rules/NAME.yaml`` says how the records of raw tables become rows, and which rows are good.
+
+::
+
+    version: 1
+    tables:
+      - from: raw.operations
+        into: extracted.operations
+        max_quarantined: 0.05
+        rules:
+          - name: event
+            kind: regex
+            pattern: '^(?<time>\\S+) (?<airport>[A-Z]{3}) (?<minutes>[+-]\\d+)$'
+            fields:
+              time: {type: timestamp, required: true}
+              airport: {type: string}
+              minutes: {type: int}
+        checks:
+          - {name: minutes_in_a_day, kind: range, column: minutes, min: -1440, max: 1440}
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
+
+from core.config import Strict, load, validate
+from core.contracts import Layer, TableName
+from core.errors import ConfigError
+from etl.rules.checks.bounds import Range
+from etl.rules.checks.check import RowCheck
+from etl.rules.checks.expression import Expression
+from etl.rules.checks.form import Form
+from etl.rules.checks.membership import Membership
+from etl.rules.checks.not_null import NotNull
+from etl.rules.checks.unique import Unique
+from etl.rules.checks.volume import Volume
+from etl.rules.fields import FieldType
+from etl.rules.kinds.delimited import DelimitedRule
+from etl.rules.kinds.json import JsonRule
+from etl.rules.kinds.kind import Kind
+from etl.rules.kinds.regex import RegexRule
+from etl.rules.kinds.sql import SqlRule
+from etl.rules.names import check_names
+
+Rule = Annotated[RegexRule | JsonRule | SqlRule | DelimitedRule, Field(discriminator="kind")]
+Check = Annotated[NotNull | Range | Membership | Form | Expression | Unique | Volume, Field(discriminator="kind")]
+
+
+def _table(value: Any) -> TableName:
+    if isinstance(value, TableName):
+        return value
+    try:
+        return TableName.parse(str(value))
+    except ConfigError as error:
+        raise ValueError(error.message) from error
+
+
+Table = Annotated[TableName, BeforeValidator(_table), PlainSerializer(str)]
+
+
+class TableConfig(Strict):
+    """The rules of one raw table. A record is read by the first rule that takes it."""
+
+    source: Table = Field(alias="from")
+    into: Table
+    match: Literal["first"] = "first"
+    rules: tuple[Rule, ...] = Field(min_length=1)
+    checks: tuple[Check, ...] = ()
+    max_quarantined: float = Field(default=1.0, ge=0, le=1)
+    """The step stops, with nothing written, when a greater share of the new records is quarantined."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.source.layer is not Layer.RAW or self.into.layer is not Layer.EXTRACTED:
+            raise ValueError("rules lead from a table raw.NAME into a table extracted.NAME")
+        check_names([(rule.name, rule.specs) for rule in self.rules], [(c.name, getattr(c, "columns", ())) for c in self.checks])
+        return self
+
+    def types(self) -> dict[str, FieldType]:
+        """The type of each field, in the order in which the rules name them first."""
+        return {name: spec.type for rule in self.rules for name, spec in rule.specs.items()}
+
+
+class RuleFile(Strict):
+    """A file of rules."""
+
+    version: Literal[1]
+    tables: tuple[TableConfig, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        into = [str(table.into) for table in self.tables]
+        if twins := sorted({name for name in into if into.count(name) > 1}):
+            raise ValueError(f"two tables lead into {twins[0]}: put their rules under one")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class TableRules:
+    """The rules of one raw table, and the digest of the set that they belong to."""
+
+    config: TableConfig
+    rule_set: str
+
+    @property
+    def source(self) -> TableName:
+        """The raw table."""
+        return self.config.source
+
+    @property
+    def into(self) -> TableName:
+        """The extracted table."""
+        return self.config.into
+
+    @property
+    def quarantine(self) -> TableName:
+        """Where records go that become no row."""
+        return TableName(Layer.QUARANTINE, self.into.name)
+
+    @property
+    def rules(self) -> tuple[Kind, ...]:
+        """The rules, in the order in which they are tried."""
+        return self.config.rules
+
+    @property
+    def row_checks(self) -> tuple[RowCheck, ...]:
+        """The checks of single rows."""
+        return tuple(c for c in self.config.checks if not isinstance(c, Unique | Volume))
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-able form, read back by ``from_json``."""
+        return {"rule_set": self.rule_set, "table": self.config.model_dump(mode="json", by_alias=True)}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """Read what ``to_json`` wrote."""
+        return cls(validate(document["table"], TableConfig, "the rules recorded with a commit"), str(document["rule_set"]))
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSet:
+    """All tables of a file; ``digest`` is the SHA-256 of its content, whatever its layout and comments."""
+
+    name: str
+    digest: str
+    tables: tuple[TableRules, ...]
+
+
+def load_rules(path: Path) -> RuleSet:
+    """Read and verify a file of rules.
+
+    Raises ConfigError (file, key, nearest valid key), or RuleError for a rule that cannot run or could run without end.
+    """
+    return read_rules(path.stem, load(path, RuleFile), str(path))
+
+
+def read_rules(name: str, file: RuleFile, where: str) -> RuleSet:
+    """The rule set of a parsed file; ``where`` opens the message of a RuleError."""
+    for table in file.tables:
+        types = table.types()
+        for rule in table.rules:
+            rule.verify(f"{where}: {table.into}: rule {rule.name}")
+        for check in table.checks:
+            if not isinstance(check, Unique | Volume):
+                check.verify(f"{where}: {table.into}: check {check.name}", types)
+    digest = _digest(file)
+    return RuleSet(name, digest, tuple(TableRules(table, digest) for table in file.tables))
+
+
+def _digest(file: RuleFile) -> str:
+    canonical = json.dumps(file.model_dump(mode="json", by_alias=True), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,0 +1,124 @@
+"""Typed fields: what a text must be to become a value, as Spark columns that give null for any other text."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Self
+from zoneinfo import ZoneInfo
+
+from pydantic import field_validator, model_validator
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+
+from core.config import Strict
+
+_DATE_LENGTHS = (8, 10)
+_ZONE = r"[A-Za-z+\-]"
+_ZONE_LETTERS = frozenset("VzOXxZ")
+
+
+class FieldType(StrEnum):
+    """The types of extracted fields, by Spark's names."""
+
+    STRING = "string"
+    BOOLEAN = "boolean"
+    INT = "int"
+    LONG = "long"
+    DOUBLE = "double"
+    DATE = "date"
+    TIMESTAMP = "timestamp"
+
+
+class FieldSpec(Strict):
+    """One typed field.
+
+    ``format`` is a Spark datetime pattern (default: ISO 8601); ``timezone`` is where a timestamp without an offset was written
+    (default: UTC; in a gap of summer time the clock goes on by the hour left out, in an overlap the earlier instant is meant).
+    A text of ``null_values`` is null; a null ``required`` field is an error of its record.
+    """
+
+    type: FieldType
+    format: str | None = None
+    timezone: str | None = None
+    required: bool = False
+    null_values: tuple[str, ...] = ("",)
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str | None) -> str | None:
+        try:
+            return value and ZoneInfo(value).key
+        except (OSError, ValueError) as error:  # ZoneInfoNotFoundError is a KeyError with its own text
+            raise ValueError(f"{value!r} is no time zone") from error
+        except KeyError as error:
+            raise ValueError(f"{value!r} is no time zone: write a name such as America/New_York or UTC") from error
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.format is not None and self.type not in (FieldType.DATE, FieldType.TIMESTAMP):
+            raise ValueError(f"a {self.type} has no format")
+        if self.timezone is not None and self.type is not FieldType.TIMESTAMP:
+            raise ValueError(f"a {self.type} has no timezone")
+        if self.timezone is not None and self.format is not None and _ZONE_LETTERS & set(_unquoted(self.format)):
+            raise ValueError("the format reads an offset, so timezone cannot be set too")
+        return self
+
+    def nulled(self, text: Column) -> Column:
+        """``text``, null where it is one of the null values."""
+        return F.when(~text.isin(*self.null_values), text) if self.null_values else text
+
+    def value(self, text: Column) -> Column:
+        """The typed value; null where ``text`` is none. Spaces around numbers do not matter."""
+        match self.type:
+            case FieldType.STRING:
+                return text.cast("string")
+            case FieldType.DOUBLE:
+                return F.when(_is_decimal(F.trim(text)), text.try_cast("double"))
+            case FieldType.DATE:
+                return self._date(text)
+            case FieldType.TIMESTAMP:
+                return self._timestamp(text)
+            case FieldType.BOOLEAN:
+                return F.when(F.right(F.trim(text), F.lit(1)).between("0", "z"), text.try_cast("boolean"))
+            case FieldType.INT | FieldType.LONG:
+                return F.when(_is_integer(F.trim(text)), text.try_cast("int" if self.type is FieldType.INT else "bigint"))
+
+    def _date(self, text: Column) -> Column:
+        if self.format is not None:
+            return F.try_to_timestamp(text, F.lit(self.format)).cast("date")
+        # a cast to date alone takes a year for its first day, and anything after a space
+        return F.when(F.length(text).between(*_DATE_LENGTHS), text.try_cast("date"))
+
+    def _timestamp(self, text: Column) -> Column:
+        if self.format is not None:
+            return self._moved(F.try_to_timestamp(text, F.lit(self.format)))
+        # a cast alone takes a time for one of today, and a year for its first day
+        dated = (F.substring(text, 5, 1) == "-") & (F.length(text) >= _DATE_LENGTHS[0])
+        read = text.try_cast("timestamp")
+        if self._is_elsewhere():
+            has_zone = F.rlike(F.substring(text, 12, 64), F.lit(_ZONE))
+            read = F.when(has_zone, read).otherwise(self._moved(read))
+        return F.when(dated, read)
+
+    def _moved(self, read: Column) -> Column:
+        """A wall clock's time, read as if it were UTC, as the instant it showed in the field's time zone."""
+        return F.to_utc_timestamp(read, self.timezone) if self.timezone not in (None, "UTC") else read
+
+    def _is_elsewhere(self) -> bool:
+        return self.timezone not in (None, "UTC", "Etc/UTC")
+
+
+def _is_integer(text: Column) -> Column:
+    """A cast alone also takes control characters before and after the number."""
+    return F.right(text, F.lit(1)).between("0", "9") & F.left(text, F.lit(1)).between("+", "9")
+
+
+def _is_decimal(text: Column) -> Column:
+    """A cast alone also takes control characters, ``1d``, ``1f`` and ``0x1p3``: damage in a record of ours."""
+    last, first = F.right(text, F.lit(1)), F.left(text, F.lit(1))
+    plain = last.between(".", "9") & first.between("+", "9") & ~F.contains(text, F.lit("x")) & ~F.contains(text, F.lit("X"))
+    return plain | F.lower(text).isin("nan", "infinity", "-infinity", "+infinity")
+
+
+def _unquoted(pattern: str) -> str:
+    return "".join(pattern.split("'")[::2])

@@ -1,0 +1,73 @@
+"""What every kind of rule offers to the compiler."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from pyspark.sql import Column
+
+from core.config import Strict
+from etl.rules.fields import FieldSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The columns of a raw record: its text (null when it is no UTF-8) and the header line of its file (may be null)."""
+
+    text: Column
+    header: Column
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a rule did not take a record: asked only of records that no rule took."""
+
+    condition: Column
+    reason: str
+    message: Column
+
+
+class RuleSpec(Strict):
+    """What the rules of every kind have; ``when`` is SQL on the record's text, which it names ``value``."""
+
+    name: str
+    when: str | None = None
+
+    def refusals(self, record: Record) -> tuple[Refusal, ...]:  # noqa: ARG002 — for the kinds that have some
+        """Reasons more exact than that no rule took the record: none."""
+        return ()
+
+
+class Kind(Protocol):
+    """A rule. ``parse`` is evaluated once a record; the other columns are read off its result."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def when(self) -> str | None: ...
+    @property
+    def specs(self) -> Mapping[str, FieldSpec]:
+        """The fields by name, in order."""
+        ...
+
+    def verify(self, where: str) -> None:
+        """Raise RuleError, opening with ``where``, when the rule cannot run."""
+        ...
+
+    def parse(self, record: Record) -> Column:
+        """The parsed record, of a type that only this rule knows."""
+        ...
+
+    def takes(self, parsed: Column) -> Column:
+        """Whether the record is of the form that the rule describes: true or false, never null."""
+        ...
+
+    def text(self, parsed: Column, field: str) -> Column:
+        """The text of a field; null when the record has none."""
+        ...
+
+    def refusals(self, record: Record) -> tuple[Refusal, ...]:
+        """Reasons more exact than that no rule took the record."""
+        ...

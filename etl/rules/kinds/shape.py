@@ -1,0 +1,70 @@
+"""The part of a JSON object that fields read, as a Spark schema of texts: the object is parsed once, and only that part is kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+from pyspark.sql.types import ArrayType, DataType, StringType, StructField, StructType
+
+# Spark's parser stops after the first value and ignores what follows: as a member between brackets of ours the record must be
+# the whole of one value. The keys are such as no record holds by chance.
+_RECORD = "record.9f2c61e07ab34d58"
+_END = "end.9f2c61e07ab34d58"
+_OPTIONS = {"allowSingleQuotes": "false", "allowNonNumericNumbers": "false", "mode": "PERMISSIVE"}
+
+
+@dataclass(slots=True)
+class Shape:
+    """A tree of keys and indexes; a leaf is a text."""
+
+    keys: dict[str, Shape] = field(default_factory=dict)
+    items: Shape | None = None
+
+    def add(self, path: tuple[str | int, ...]) -> None:
+        """Make room for a path; raises ValueError when one path leads through what another reads as a text."""
+        if not path:
+            if self.keys or self.items:
+                raise ValueError("one path leads through what another reads as a value: read one of the two")
+            return
+        step, rest = path[0], path[1:]
+        if isinstance(step, int):
+            if self.keys:
+                raise ValueError(f"a path takes [{step}] of what another path takes a key of")
+            self.items = self.items or Shape()
+            self.items.add(rest)
+            return
+        if self.items:
+            raise ValueError(f"a path takes key {step!r} of what another path takes an index of")
+        if near := [key for key in self.keys if key.lower() == step.lower() and key != step]:
+            raise ValueError(f"keys {near[0]!r} and {step!r} differ only in case, which Spark cannot tell apart")
+        if step not in self.keys:
+            self.keys[step] = Shape()
+        self.keys[step].add(rest)
+
+    def schema(self) -> DataType:
+        """The Spark type."""
+        if self.items is not None:
+            return ArrayType(self.items.schema())
+        if self.keys:
+            return StructType([StructField(key, shape.schema()) for key, shape in self.keys.items()])
+        return StringType()
+
+    def column(self, parsed: Column, path: tuple[str | int, ...]) -> Column:
+        """The text at ``path``; null when any part of it is missing."""
+        found = parsed.getField(_RECORD)
+        for step in path:
+            found = F.get(found, F.lit(step)) if isinstance(step, int) else found.getField(step)
+        return found
+
+
+def read_object(text: Column, shape: Shape) -> Column:
+    """The wanted part of a text that is one JSON object; for ``is_object`` and ``Shape.column``."""
+    schema = StructType([StructField(_RECORD, shape.schema()), StructField(_END, StringType())])
+    return F.from_json(F.concat(F.lit(f'{{"{_RECORD}":'), text, F.lit(f',"{_END}":"1"}}')), schema, _OPTIONS)
+
+
+def is_object(parsed: Column) -> Column:
+    """Whether the text was one JSON object and nothing else; never null."""
+    return F.coalesce(parsed.getField(_END) == "1", F.lit(False)) & parsed.getField(_RECORD).isNotNull()
