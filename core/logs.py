@@ -123,6 +123,8 @@ class _LineFile(logging.Handler):
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
 
     def emit(self, record: logging.LogRecord) -> None:
+        if self._file < 0:  # a library that says good-bye after logging has been shut down
+            return
         try:
             os.write(self._file, (self.format(record) + "\n").encode("ascii"))
         except Exception:  # noqa: BLE001 — the logging module's own rule: a log that fails never ends the program

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
+from pyspark.errors import PySparkRuntimeError
 from pyspark.sql import SparkSession
 
 from core.errors import ConfigError
@@ -38,10 +41,12 @@ def build_session(
     shuffle_partitions: int = 2,
     jars: Path,
     options: Mapping[str, str] | None = None,
+    log: Path | None = None,
 ) -> SparkSession:
     """A session with Delta and the JDBC drivers of ``jars`` loaded; an active session of this process is returned as it is.
 
-    Raises ConfigError when Java or the jars are missing.
+    What the JVM says goes to the file ``log`` (default: to standard error). Raises ConfigError when Java or the jars are
+    missing, or the JVM does not start.
     """
     if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
         raise ConfigError("no Java found: install OpenJDK 17 or 21 (Debian: apt-get install openjdk-17-jre-headless)")
@@ -61,6 +66,29 @@ def build_session(
     }
     for key, value in conf.items():
         builder = builder.config(key, value)
-    session = builder.getOrCreate()
-    session.sparkContext.setLogLevel("ERROR")
+    logging.getLogger("py4j").setLevel(logging.WARNING)
+    try:
+        with _standard_error_in(log):
+            session = builder.getOrCreate()
+            session.sparkContext.setLogLevel("ERROR")
+    except PySparkRuntimeError as error:
+        where = f"its last words are in {log}" if log else "its last words are above"
+        raise ConfigError(f"Spark's JVM did not start; {where}; check `java -version` (17 or 21) and JAVA_HOME") from error
     return session
+
+
+@contextmanager
+def _standard_error_in(log: Path | None) -> Iterator[None]:
+    """Let a process that is started in this block, and lives on, write its standard error to ``log``."""
+    if log is None:
+        yield
+        return
+    log.parent.mkdir(parents=True, exist_ok=True)
+    kept = os.dup(2)
+    try:
+        with log.open("ab") as file:
+            os.dup2(file.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)

@@ -63,6 +63,7 @@ class Context:
             driver_memory=spark.driver_memory,
             shuffle_partitions=spark.shuffle_partitions,
             jars=self.settings.at_root(spark.jars),
+            log=self.settings.at_home(self.settings.logs.folder) / "spark.log",
             options={"spark.local.dir": str(self.settings.at_home(Path("spark"))), **spark.options},
         )
 
