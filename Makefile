@@ -1,7 +1,6 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 BIN := .venv/bin
-export PYTHONDONTWRITEBYTECODE := 1
 
 .PHONY: help setup demo test lint format types contracts tests bench-setup bench-serving bench-score bench-loader bench-etl bench clean
 
