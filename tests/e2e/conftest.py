@@ -45,7 +45,8 @@ class Platform:
         return self.run(str(Path(sys.executable).with_name("maas")), *arguments)
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, **self.environment}
+        activated = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        environment = {**os.environ, **self.environment, "PATH": activated}
         return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=280, check=False)
 
     def rows(self, table: str, columns: list[str] | None = None) -> pa.Table:

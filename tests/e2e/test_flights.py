@@ -74,11 +74,7 @@ def test_rest_answers_what_spark_scored_for_the_same_rows(served):
     fitted_inputs = [c.name for c in load_signature(served)]
     features = served.rows("features.flights", ["flight_id", *fitted_inputs]).slice(0, 500).to_pylist()
     ids = {row["flight_id"] for row in features}
-    scored = {
-        row["flight_id"]: row
-        for row in served.rows("scored.flights").to_pylist()
-        if row["flight_id"] in ids
-    }
+    scored = {row["flight_id"]: row for row in served.rows("scored.flights").to_pylist() if row["flight_id"] in ids}
     records = [{name: row[name] for name in fitted_inputs} for row in features]
     url = f"http://127.0.0.1:{served.settings.serving.port}/models/flights/invocations"
     answer, headers = post(url, {"dataframe_records": records})
@@ -96,11 +92,7 @@ def load_signature(platform):
 
 
 def test_scoring_runs_as_a_module_and_under_spark_submit(platform):
-    import sys
-    from pathlib import Path
-
-    submit = str(Path(sys.executable).with_name("spark-submit"))
-    ways = {"scored.module": (sys.executable, "-m", "jobs.score"), "scored.submitted": (submit, "jobs/score.py")}
+    ways = {"scored.module": ("python", "-m", "jobs.score"), "scored.submitted": ("spark-submit", "jobs/score.py")}
     for into, command in ways.items():
         done = platform.run(*command, "flights", "--table", "features.flights", "--into", into, "--model", "flights:1")
         assert done.returncode == 0, done.stderr
