@@ -1,0 +1,116 @@
+"""What every source must do, whatever it reads from."""
+
+import json
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from core.errors import SourceError
+from etl.sources.database import DatabaseSource
+from etl.sources.files import FileSource
+from etl.sources.records import Format
+from etl.sources.source import RECORD, Plan, Position, Source
+
+
+@dataclass(frozen=True)
+class Place:
+    """A source, how to put numbered records into it, and how to take it away."""
+
+    source: Source
+    add: Callable[[range], None]
+    remove: Callable[[], None]
+
+
+def database(home: Path) -> Place:
+    file = home / "t.db"
+
+    def add(numbers: range) -> None:
+        with closing(sqlite3.connect(file)) as connection, connection:
+            connection.execute("CREATE TABLE IF NOT EXISTS t (id INTEGER PRIMARY KEY, n INTEGER)")
+            connection.executemany("INSERT INTO t VALUES (?, ?)", [(n, n) for n in numbers])
+
+    return Place(DatabaseSource(f"sqlite:///{file}", "t", "id", ("n",)), add, file.unlink)
+
+
+def files(form: Format, line: str) -> Callable[[Path], Place]:
+    def build(home: Path) -> Place:
+        file = home / "in" / "records"
+
+        def add(numbers: range) -> None:
+            file.parent.mkdir(exist_ok=True)
+            if form is Format.CSV and not file.exists():
+                file.write_text("n\n")
+            with file.open("a") as end:
+                end.writelines(line.format(n) + "\n" for n in numbers)
+
+        def remove() -> None:
+            file.unlink()
+            file.parent.rmdir()
+
+        return Place(FileSource(home / "in", "*", form), add, remove)
+
+    return build
+
+
+PLACES = {
+    "database": database,
+    "jsonl": files(Format.JSONL, '{{"n": "{}"}}'),
+    "csv": files(Format.CSV, "{}"),
+    "log": files(Format.LOG, "number {}"),
+}
+
+
+@pytest.fixture(params=sorted(PLACES))
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    return PLACES[request.param](tmp_path)
+
+
+def through_json(position: Position) -> Position:
+    return dict(json.loads(json.dumps(position)))
+
+
+def numbers(spark: SparkSession, source: Source, plan: Plan) -> list[int]:
+    values = [bytes(row.value).decode() for row in source.read(spark, plan).collect()]
+    return sorted(int("".join(letter for letter in value if letter.isdigit())) for value in values)
+
+
+def test_records_have_one_schema_and_offsets_of_their_own(spark: SparkSession, place: Place):
+    place.add(range(1, 50))
+    rows = place.source.read(spark, place.source.plan(spark, None))
+    assert [(f.name, f.dataType) for f in rows.schema] == [(f.name, f.dataType) for f in RECORD]
+    found = rows.collect()
+    assert len({(row._source, row._offset) for row in found}) == len(found) == 49
+    assert all(row.value is not None and row._source is not None for row in found)
+
+
+def test_each_record_is_in_exactly_one_plan(spark: SparkSession, place: Place):
+    place.add(range(1, 10))
+    first = place.source.plan(spark, None)
+    assert place.source.plan(spark, through_json(first.position)).ranges == ()
+    place.add(range(10, 30))
+    second = place.source.plan(spark, through_json(first.position))
+    place.add(range(30, 31))  # after it was planned
+    third = place.source.plan(spark, through_json(second.position))
+    assert numbers(spark, place.source, second) == list(range(10, 30))
+    assert numbers(spark, place.source, first) == list(range(1, 10))
+    assert numbers(spark, place.source, third) == [30]
+
+
+def test_planning_is_repeatable(spark: SparkSession, place: Place):
+    place.add(range(1, 10))
+    assert place.source.plan(spark, None) == place.source.plan(spark, None)
+
+
+def test_a_source_that_is_not_there_is_named_in_one_line(spark: SparkSession, place: Place):
+    place.add(range(1, 3))
+    position = place.source.plan(spark, None).position
+    place.remove()
+    for known in (None, position):
+        with pytest.raises(SourceError, match="no such") as caught:
+            place.source.plan(spark, known)
+        assert "\n" not in caught.value.message
