@@ -30,8 +30,8 @@ _BATCH = 4 << 20
 class FileSource:
     """The records of the files below ``folder`` that match the glob ``pattern``. Offsets are bytes from the file's beginning.
 
-    A position holds, for each file, how far it was read and a digest of its first KiB. Files that went away are forgotten by
-    nobody: the same name with the same beginning goes on where it ended.
+    A position holds, for each file, how far it was read and a digest of its first KiB. A file that went away keeps its place:
+    when it comes back it goes on from there. A file that was renamed is a new file.
     """
 
     folder: Path
