@@ -1,0 +1,1 @@
+"""The peers' own environments, as ``make bench-setup`` makes them."""
