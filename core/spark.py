@@ -9,7 +9,9 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from pyspark import SparkContext
 from pyspark.errors import PySparkRuntimeError
 from pyspark.sql import SparkSession
 
@@ -69,12 +71,23 @@ def build_session(
     logging.getLogger("py4j").setLevel(logging.WARNING)
     try:
         with _standard_error_in(log):
+            if "PYSPARK_GATEWAY_PORT" in os.environ:
+                _add_to_running_jvm(files)
             session = builder.getOrCreate()
             session.sparkContext.setLogLevel("ERROR")
     except PySparkRuntimeError as error:
         where = f"its last words are in {log}" if log else "its last words are above"
         raise ConfigError(f"Spark's JVM did not start; {where}; check `java -version` (17 or 21) and JAVA_HOME") from error
     return session
+
+
+def _add_to_running_jvm(jars: list[Path]) -> None:
+    """Under spark-submit the JVM runs already: it loads classes of the session from where its own loader is told to look."""
+    SparkContext._ensure_initialized()  # noqa: SLF001
+    jvm: Any = SparkContext._jvm  # noqa: SLF001
+    loader = jvm.java.lang.Thread.currentThread().getContextClassLoader()
+    for jar in jars:
+        loader.addURL(jvm.java.io.File(str(jar.absolute())).toURI().toURL())
 
 
 @contextmanager
