@@ -14,13 +14,17 @@ _JSON = b"application/json"
 _UTF8 = (b"charset=utf-8", b'charset="utf-8"')
 
 
-async def read_body(headers: Mapping[bytes, bytes], receive: Receive, limit: int, timeout_s: float) -> bytes:
-    """The whole body; raises Refused: 415 when it is not plain JSON, 413 above ``limit`` bytes, 408 after ``timeout_s``."""
+def check_head(headers: Mapping[bytes, bytes], limit: int) -> None:
+    """Raise Refused for a body that need not be read: 415 when it is not plain JSON, 413 when it says that it is too large."""
     content_type = headers.get(b"content-type", _JSON)
     if content_type != _JSON or b"content-encoding" in headers or b"inference-header-content-length" in headers:
         _check_type(headers, content_type)
     if int(headers.get(b"content-length", b"0")) > limit:
         raise _too_large(limit)
+
+
+async def read_body(receive: Receive, limit: int, timeout_s: float) -> bytes:
+    """The whole body; raises Refused: 413 above ``limit`` bytes, 408 after ``timeout_s``, 499 when the client goes away."""
     message = await receive()
     if message.get("more_body"):
         return await _read_rest(message["body"], receive, limit, timeout_s)

@@ -13,13 +13,13 @@ from core.predictor import Predictor
 from serving.server.forms import positional, read_form, read_json
 from serving.server.metrics import Meter
 from serving.server.reader import Columns, Reader
-from serving.server.replies import JSON, Headers
+from serving.server.replies import JSON, Headers, head
 
 
 class Model:
     """One loaded version: takes bytes of JSON, gives bytes of JSON. Safe to call from several threads."""
 
-    __slots__ = ("_direct", "_order", "bundle", "headers", "meter", "name", "predictor", "reader", "version")
+    __slots__ = ("_direct", "_order", "bundle", "head", "headers", "meter", "name", "predictor", "reader", "version")
 
     def __init__(self, name: str, version: int, bundle: Bundle, *, threads: int, max_rows: int) -> None:
         self.name, self.version, self.bundle = name, version, bundle
@@ -27,6 +27,7 @@ class Model:
         self.reader = Reader(bundle.signature, max_rows)
         self.meter = Meter(name, version)
         self.headers: Headers = [JSON, (b"x-model-version", b"%d" % version)]
+        self.head = head(200, self.headers)
         self._order = [column.name for column in bundle.signature.inputs]
         self._direct = self.predictor.takes_rows
 

@@ -37,8 +37,13 @@ def bind(host: str, port: int) -> socket.socket:
     return bound
 
 
-def serve(app: App, bound: socket.socket, *, drain_s: float, on_ready: Callable[[], None]) -> None:
-    """Serve until SIGTERM or SIGINT; then take no new connection, finish what is under way within ``drain_s``, and return."""
+def serve(
+    app: App, bound: socket.socket, *, drain_s: float, on_ready: Callable[[], None], keep_alive_s: int = _KEEP_ALIVE_S
+) -> None:
+    """Serve until SIGTERM or SIGINT; then take no new connection, finish what is under way within ``drain_s``, and return.
+
+    A connection on which no request became whole for ``keep_alive_s`` is closed.
+    """
     config = Config(
         app,
         http=Protocol,
@@ -51,7 +56,7 @@ def serve(app: App, bound: socket.socket, *, drain_s: float, on_ready: Callable[
         server_header=False,
         date_header=False,
         backlog=_BACKLOG,
-        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_keep_alive=keep_alive_s,
         timeout_graceful_shutdown=max(1, round(drain_s)),
     )
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)

@@ -1,5 +1,7 @@
 """uvicorn's HTTP/1.1 protocol over httptools, with bounds on what a client may send and refusals in JSON.
 
+A request for a known invocation is held until the bytes that came with it are read. If it is whole by then, it is answered at
+once (``App.answer_now``), without ASGI; if not, it goes uvicorn's way.
 Idle connections are found by a look at all of them once a second (``sweep``), not by a timer for each request.
 """
 
@@ -10,6 +12,8 @@ from typing import Any
 
 import orjson
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from serving.server.app import App
 
 _MAX_HEAD = 32_768
 _MAX_HEADERS = 100
@@ -25,15 +29,20 @@ class Protocol(HttpToolsProtocol):
     _head = _chunks = _discarded = _partial = 0
     _in_head = True
     _quiet_since = 0.0
+    _held: bytes | None = None
+    """The body so far of a request that may be answered at once."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client came: its first head is awaited from now on."""
         super().connection_made(transport)
+        self._application: App = self.config.app  # type: ignore[assignment]
         self._quiet_since = self.loop.time()
 
     def data_received(self, data: bytes) -> None:
         """Bytes came; a head that does not end is not collected for ever."""
         super().data_received(data)
+        if self._held is not None and not self.transport.is_closing():
+            self._release()
         if self._in_head:
             self._partial += len(data)
             if self._partial > _MAX_PARTIAL and not self.transport.is_closing():
@@ -62,7 +71,10 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The head is whole."""
         self._in_head = False
-        super().on_headers_complete()
+        if self._may_be_held():
+            self._held = b""
+        else:
+            super().on_headers_complete()
 
     def on_chunk_header(self) -> None:
         """One chunk: a flood of tiny ones costs far more than their bytes."""
@@ -72,6 +84,9 @@ class Protocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """A part of the body. What comes after a refusal is read and dropped, for a while: a client reads when it has sent."""
+        if self._held is not None:
+            self._held += body
+            return
         if self.cycle.response_complete:
             self._discarded += len(body)
             if self._discarded > _MAX_DISCARDED:
@@ -80,8 +95,17 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The request is whole; the next one's head may come."""
-        super().on_message_complete()
         self._in_head, self._partial = True, 0
+        if self._held is not None:
+            answer = self._application.answer_now(self.url, self.headers, self._held)
+            if answer is not None:
+                self._held = None
+                self.transport.write(answer)
+                self.server_state.total_requests += 1
+                self._quiet_since = self.loop.time()
+                return
+            self._release()
+        super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """The answer is out: start the next request that waits, or wait for one."""
@@ -99,6 +123,26 @@ class Protocol(HttpToolsProtocol):
         idle = self.cycle is None or self.cycle.response_complete
         if idle and now - self._quiet_since > self.timeout_keep_alive and not self.transport.is_closing():
             self.transport.close()
+
+    def _may_be_held(self) -> bool:
+        """Whether nothing but an answer stands between this request and the next: no other, no close, no 100 Continue."""
+        parser = self.parser
+        return (
+            self.url in self._application.repository.snapshot.routes
+            and parser.get_method() == b"POST"
+            and (self.cycle is None or self.cycle.response_complete)
+            and not self.expect_100_continue
+            and not self.flow.write_paused
+            and parser.should_keep_alive()
+            and not parser.should_upgrade()
+        )
+
+    def _release(self) -> None:
+        """Hand what was held to uvicorn."""
+        body, self._held = self._held, None
+        super().on_headers_complete()
+        if body:
+            super().on_body(body)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002
         """The answer to what is no HTTP/1.1 request within the bounds."""

@@ -6,7 +6,9 @@ import logging
 import os
 import re
 from dataclasses import dataclass
+from http import HTTPStatus
 from itertools import count
+from typing import NamedTuple
 
 import orjson
 
@@ -40,8 +42,7 @@ class Refused(Exception):
     headers: Headers
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """A whole answer."""
 
     status: int
@@ -65,6 +66,12 @@ def error_reply(error: Exception, *, v2: bool = False) -> Reply:
         return _reply(_status(error), error.message, [], v2=v2)
     _log.error("a request failed on a fault of the server", exc_info=error)
     return _reply(500, "the server failed on this request: its log has the reason", [], v2=v2)
+
+
+def head(status: int, headers: Headers) -> bytes:
+    """Status line and headers as HTTP/1.1 writes them, without the empty line that ends them."""
+    phrase = HTTPStatus(status).phrase.encode()
+    return b"HTTP/1.1 %d %b\r\n%b" % (status, phrase, b"".join(b"%b: %b\r\n" % header for header in headers))
 
 
 def json_reply(document: object, status: int = 200, *headers: tuple[bytes, bytes]) -> Reply:

@@ -145,6 +145,28 @@ def test_a_request_that_does_not_end_does_not_hold_the_server_beyond_the_drain(o
         assert server.stop() == 0
 
 
+SHORT = """
+import sys
+from pathlib import Path
+from serving.server.app import build_app
+from serving.server.process import bind, serve
+bound = bind("127.0.0.1", 0)
+serve(build_app(Path(sys.argv[1])), bound, drain_s=1, keep_alive_s=1, on_ready=lambda: print(bound.getsockname()[1], flush=True))
+"""
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /ping HT", b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n", b"GET / HTTP/1.1\r\nA: b\r\n"])
+def test_a_silent_connection_is_closed_whatever_it_said_before(one, sent):
+    with subprocess.Popen([sys.executable, "-c", SHORT, str(one.folder)], stdout=subprocess.PIPE) as process:
+        port = int(process.stdout.readline())
+        with socket.create_connection(("127.0.0.1", port), timeout=15) as connection:
+            connection.sendall(sent)
+            while connection.recv(65536):
+                pass
+        process.terminate()
+    assert process.returncode == 0
+
+
 def fails(*arguments):
     done = subprocess.run(
         [sys.executable, "-m", "serving.server", *arguments], capture_output=True, text=True, timeout=60, check=False

@@ -94,6 +94,59 @@ def test_a_thousand_pipelined_requests_get_a_thousand_answers_in_order(server):
     assert ids == [b"n%d" % n for n in range(1000)]
 
 
+SENT = {
+    "records": (200, b"", BODY),
+    "not JSON": (400, b"", b"{"),
+    "a wrong type": (400, b"", BODY.replace(b"1400.0", b'"1400.0"')),
+    "too many rows": (413, b"", b'{"inputs": [' + b"[]," * 1000 + b"[]]}"),
+    "compressed": (415, b"Content-Encoding: gzip\r\n", BODY),
+    "the client's own id": (200, b"X-Request-Id: mine\r\n", BODY),
+}
+
+
+@pytest.mark.parametrize(("code", "header", "content"), SENT.values(), ids=SENT)
+def test_a_request_in_one_piece_and_one_in_two_get_the_same_answer(server, code, header, content):
+    head = POST + header + length(len(content)) + b"\r\n"
+
+    def ask(*parts):
+        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+            for part in parts:
+                connection.sendall(part)
+                time.sleep(0.05)
+            lines, _, rest = connection.recv(65536).partition(b"\r\n\r\n")
+        ids = [line for line in lines.split(b"\r\n") if line.startswith(b"x-request-id") and not header.startswith(b"X-Req")]
+        return sorted(set(lines.split(b"\r\n")) - set(ids)), rest
+
+    whole, halves, late = ask(head + content), ask(head + content[:1], content[1:]), ask(head, content)
+    assert whole == halves == late
+    assert status(next(line for line in whole[0] if line.startswith(b"HTTP"))) == code
+
+
+def test_pipelined_requests_of_both_kinds_are_answered_in_order(server):
+    def numbered(number):
+        mark = b"X-Request-Id: n%d\r\n" % number
+        if number % 3 == 0:
+            return b"GET /health HTTP/1.1\r\nHost: x\r\n" + mark + b"\r\n"
+        if number % 3 == 1:
+            return POST + mark + length(len(BODY)) + b"\r\n" + BODY
+        return POST.replace(b"flights", b"flights:1") + mark + length(len(BODY)) + b"\r\n" + BODY
+
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        connection.sendall(b"".join(map(numbered, range(300))))
+        answer = b""
+        while answer.count(b"x-request-id:") < 300:
+            answer += connection.recv(65536)
+    ids = [line.split(b": ")[1] for line in answer.split(b"\r\n") if line.startswith(b"x-request-id")]
+    assert ids == [b"n%d" % n for n in range(300)]
+    versions = [line[-1:] for line in answer.split(b"\r\n") if line.startswith(b"x-model-version")]
+    assert versions == [b"2", b"1"] * 100
+
+
+@pytest.mark.parametrize("header", [b"Connection: close\r\n", b"Connection: upgrade\r\nUpgrade: websocket\r\n"])
+def test_a_request_that_ends_or_changes_its_connection_is_answered_too(server, header):
+    assert status(talk(server, POST + header + length(len(BODY)) + b"\r\n" + BODY)) in (200, 400)
+
+
 def test_expect_100_continue_is_answered_before_the_body(server):
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
         connection.sendall(POST + length(len(BODY)) + b"Expect: 100-continue\r\n\r\n")
