@@ -1,4 +1,4 @@
-"""Rule sets: ``conf/rules/NAME.yaml`` says how the records of raw tables become rows, and which rows are good.
+r"""Rule sets: ``conf/rules/NAME.yaml`` says how the records of raw tables become rows, and which rows are good.
 
 ::
 
@@ -10,7 +10,7 @@
         rules:
           - name: event
             kind: regex
-            pattern: '^(?<time>\\S+) (?<airport>[A-Z]{3}) (?<minutes>[+-]\\d+)$'
+            pattern: '^(?<time>\S+) (?<airport>[A-Z]{3}) (?<minutes>[+-]\d+)$'
             fields:
               time: {type: timestamp, required: true}
               airport: {type: string}

@@ -31,7 +31,7 @@ def attempted(jvm: Any, expression: Column, guard: Column) -> Column:
     the attempt.
     """
     convert = getattr(jvm, "org.apache.spark.sql.classic.ExpressionUtils")
-    inner = convert.expression(F.struct(expression.alias("v"))._jc)
+    inner = convert.expression(F.struct(expression.alias("v"))._jc)  # noqa: SLF001
     attempt = getattr(jvm, f"{_CATALYST}.expressions.TryEval")(inner)  # has no name in SQL
     return F.when(guard, ClassicColumn(convert.column(attempt)))
 

@@ -35,15 +35,18 @@ class Range(CheckSpec):
 
     @property
     def columns(self) -> tuple[str, ...]:
+        """The field that it looks at."""
         return (self.column,)
 
     def verify(self, where: str, types: Mapping[str, FieldType]) -> None:
+        """Raise RuleError when it cannot run."""
         kind = types[self.column]
         wanted: tuple[type, ...] = (date,) if kind is FieldType.DATE else (int, float) if kind in _NUMBERS else ()
         if any(bound is not None and type(bound) not in wanted for bound in (self.min, self.max)):
             raise RuleError(f"{where}: {self.column} is a {kind}: a range has numbers for a number, dates for a date")
 
     def fails(self) -> Column:
+        """Whether the row fails."""
         value = F.col(self.column)
         low = F.lit(False) if self.min is None else value < F.lit(self.min)
         # Spark holds NaN for the greatest number: where there is no maximum, it has to be asked for
@@ -51,6 +54,7 @@ class Range(CheckSpec):
         return low | high
 
     def message(self) -> Column:
+        """One line about a row that fails."""
         low = "…" if self.min is None else str(self.min)
         high = "…" if self.max is None else str(self.max)
         return F.concat(F.lit(f"{self.column} is "), F.col(self.column).cast("string"), F.lit(f", outside {low} to {high}"))

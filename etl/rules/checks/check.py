@@ -21,7 +21,10 @@ class RowCheck(Protocol):
     """A check of single rows. A null value passes: ``not_null`` is a check of its own."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Its name, which is in the reason of a quarantined row."""
+        ...
+
     @property
     def columns(self) -> tuple[str, ...]:
         """The fields it names; SQL may use more."""

@@ -25,6 +25,7 @@ class Form(CheckSpec):
 
     @property
     def columns(self) -> tuple[str, ...]:
+        """The field that it looks at."""
         return (self.column,)
 
     @cached_property
@@ -32,6 +33,7 @@ class Form(CheckSpec):
         return check_pattern(self.pattern)
 
     def verify(self, where: str, types: Mapping[str, FieldType]) -> None:
+        """Raise RuleError when it cannot run."""
         if types[self.column] is not FieldType.STRING:
             raise RuleError(f"{where}: {self.column} is a {types[self.column]}: a pattern is for a string")
         try:
@@ -43,6 +45,7 @@ class Form(CheckSpec):
             ) from error
 
     def fails(self) -> Column:
+        """Whether the row fails."""
         text = F.col(self.column)
         unmatched = ~F.rlike(text, F.lit(self._safe.pattern.java()))
         if self._safe.longest is None:
@@ -50,4 +53,5 @@ class Form(CheckSpec):
         return F.when(F.length(text) > self._safe.longest, F.lit(True)).otherwise(unmatched)
 
     def message(self) -> Column:
+        """One line about a row that fails."""
         return F.concat(F.lit(f"{self.column} is "), F.left(F.col(self.column), F.lit(60)), F.lit(", not of the form asked for"))

@@ -31,9 +31,11 @@ class Membership(CheckSpec):
 
     @property
     def columns(self) -> tuple[str, ...]:
+        """The field that it looks at."""
         return (self.column,)
 
     def verify(self, where: str, types: Mapping[str, FieldType]) -> None:
+        """Raise RuleError when it cannot run."""
         kind = _KINDS.get(types[self.column])
         if kind is None or any(type(value) not in kind for value in self.values):
             raise RuleError(
@@ -41,9 +43,11 @@ class Membership(CheckSpec):
             )
 
     def fails(self) -> Column:
+        """Whether the row fails."""
         return ~F.col(self.column).isin(*self.values)
 
     def message(self) -> Column:
+        """One line about a row that fails."""
         known = ", ".join(map(str, self.values[:10])) + (", …" if len(self.values) > 10 else "")  # noqa: PLR2004
         value = F.left(F.col(self.column).cast("string"), F.lit(60))
         return F.concat(F.lit(f"{self.column} is "), value, F.lit(f", none of {known}"))

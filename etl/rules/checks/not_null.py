@@ -23,8 +23,10 @@ class NotNull(CheckSpec):
         """Nothing can be wrong beyond the names."""
 
     def fails(self) -> Column:
+        """Whether the row fails."""
         return F.greatest(F.lit(False), *(F.col(name).isNull() for name in self.columns))
 
     def message(self) -> Column:
+        """One line about a row that fails."""
         missing = (F.when(F.col(name).isNull(), F.lit(name)) for name in self.columns)
         return F.concat(F.concat_ws(", ", *missing), F.lit(" is null"))

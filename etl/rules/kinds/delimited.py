@@ -42,9 +42,11 @@ class DelimitedRule(RuleSpec):
 
     @property
     def specs(self) -> Mapping[str, FieldSpec]:
+        """The fields by name."""
         return self.fields
 
     def verify(self, where: str) -> None:
+        """Raise RuleError when it cannot run."""
         for name, spec in self.fields.items():
             if (spec.column or name) not in self.columns:
                 known = ", ".join(self.columns)
@@ -58,15 +60,19 @@ class DelimitedRule(RuleSpec):
         return StructType([*texts, StructField(_RAGGED, StringType())])
 
     def parse(self, record: Record) -> Column:
+        """The record by columns, where the file has the header that the rule declares."""
         return F.when(self._has_header(record), F.from_csv(_line(record.text), self._schema.simpleString(), self._options()))
 
     def takes(self, parsed: Column) -> Column:
+        """Whether the record is of the form of the rule."""
         return parsed.isNotNull() & parsed.getField(_RAGGED).isNull()
 
     def text(self, parsed: Column, field: str) -> Column:
+        """The text of a field."""
         return parsed.getField(f"c{self.columns.index(self.fields[field].column or field)}")
 
     def refusals(self, record: Record) -> tuple[Refusal, ...]:
+        """Reasons more exact than that no rule took the record."""
         line = _line(record.header.cast("string"))
         shown = F.coalesce(F.concat(F.lit("the file's header is "), line), F.lit("the file has no header"))
         expected = F.lit(f"; rule {self.name} expects {self.separator.join(self.columns)}")

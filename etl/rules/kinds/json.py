@@ -32,6 +32,7 @@ class JsonRule(RuleSpec):
 
     @property
     def specs(self) -> Mapping[str, FieldSpec]:
+        """The fields by name."""
         return self.fields
 
     @cached_property
@@ -46,6 +47,7 @@ class JsonRule(RuleSpec):
         return shape
 
     def verify(self, where: str) -> None:
+        """Raise RuleError when it cannot run."""
         for name, spec in self.fields.items():
             try:
                 path = parse_path(spec.path or f"$.{name}")
@@ -58,12 +60,15 @@ class JsonRule(RuleSpec):
             raise RuleError(f"{where}: {error}") from error
 
     def parse(self, record: Record) -> Column:
+        """The object, parsed once."""
         return read_object(record.text, self._shape)
 
     def takes(self, parsed: Column) -> Column:
+        """Whether the record is of the form of the rule."""
         return is_object(parsed)
 
     def text(self, parsed: Column, field: str) -> Column:
+        """The text of a field."""
         return self._shape.column(parsed, self._paths[field])
 
 

@@ -44,9 +44,15 @@ class Kind(Protocol):
     """A rule. ``parse`` is evaluated once a record; the other columns are read off its result."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Its name, which is in the rows that it takes."""
+        ...
+
     @property
-    def when(self) -> str | None: ...
+    def when(self) -> str | None:
+        """SQL that must hold for the record, or None."""
+        ...
+
     @property
     def specs(self) -> Mapping[str, FieldSpec]:
         """The fields by name, in order."""

@@ -34,6 +34,7 @@ class RegexRule(RuleSpec):
 
     @property
     def specs(self) -> Mapping[str, FieldSpec]:
+        """The fields by name."""
         return self.fields
 
     @cached_property
@@ -47,6 +48,7 @@ class RegexRule(RuleSpec):
         return tuple(name for name in self._safe.pattern.names() if name in wanted)
 
     def verify(self, where: str) -> None:
+        """Raise RuleError when it cannot run."""
         shown = self.pattern if len(self.pattern) <= 200 else f"{self.pattern[:200]}…"  # noqa: PLR2004
         try:
             known = self._safe.pattern.names()
@@ -74,12 +76,15 @@ class RegexRule(RuleSpec):
         return F.when(F.length(record.text) <= self._safe.longest, parsed)
 
     def takes(self, parsed: Column) -> Column:
+        """Whether the record is of the form of the rule."""
         return F.coalesce(F.size(parsed) > 1, F.lit(False))
 
     def text(self, parsed: Column, field: str) -> Column:
+        """The text of a field."""
         return F.get(parsed, F.lit(1 + self._groups.index(self.fields[field].group or field)))
 
     def refusals(self, record: Record) -> tuple[Refusal, ...]:
+        """Reasons more exact than that no rule took the record."""
         if self._safe.longest is None:
             return ()
         message = f"the record is longer than the {self._safe.longest:,} characters that rule {self.name} can be tried on"

@@ -1,4 +1,4 @@
-"""The part of a JSON object that fields read, as a Spark schema of texts: the object is parsed once, and only that part is kept."""
+"""The part of a JSON object that fields read, as a Spark schema of texts: an object is parsed once, and only that part kept."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, DataType, StringType, StructField, StructType
 
 # Spark's parser stops after the first value and ignores what follows: as a member between brackets of ours the record must be
-# the whole of one value. The keys are such as no record holds by chance.
-_RECORD = "record.9f2c61e07ab34d58"
-_END = "end.9f2c61e07ab34d58"
+# the whole of one value. The keys are short, as they are parsed with every record, and such as
+# no record holds by chance.
+_RECORD = "r~"
+_END = "e~"
 _OPTIONS = {"allowSingleQuotes": "false", "allowNonNumericNumbers": "false", "mode": "PERMISSIVE"}
 
 

@@ -39,6 +39,7 @@ class SqlRule(RuleSpec):
 
     @property
     def specs(self) -> Mapping[str, FieldSpec]:
+        """The fields by name."""
         return self.fields
 
     @cached_property
@@ -46,6 +47,7 @@ class SqlRule(RuleSpec):
         return Shape(keys={name: Shape() for name in self.columns})
 
     def verify(self, where: str) -> None:
+        """Raise RuleError when it cannot run."""
         for name in self.fields:
             check_length(self.expression(name), f"{where}: field {name!r}")
 
@@ -54,9 +56,11 @@ class SqlRule(RuleSpec):
         return self.fields[field].expression or f"`{field}`"
 
     def parse(self, record: Record) -> Column:
+        """The object, parsed once."""
         return read_object(record.text, self._shape)
 
     def takes(self, parsed: Column) -> Column:
+        """Whether the record is of the form of the rule."""
         return is_object(parsed)
 
     def column(self, parsed: Column, name: str) -> Column:
@@ -64,4 +68,5 @@ class SqlRule(RuleSpec):
         return self._shape.column(parsed, (name,))
 
     def text(self, parsed: Column, field: str) -> Column:
+        """The text of a field."""
         return self.column(parsed, field)

@@ -22,8 +22,9 @@ Pair = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Ambiguity:
-    """``exponential``; else the polynomial ``degree`` in the length of the text, and ``factor``: an upper bound of the number
-    of runs that end in one state, repeats aside.
+    """Exponential; else polynomial of ``degree`` in the length of the text.
+
+    ``factor`` is an upper bound of the runs that end in one state, repeats aside.
     """
 
     exponential: bool
@@ -152,7 +153,7 @@ def _together(search: _Search) -> list[set[int]]:
 
 
 def _longest(search: _Search, links: Mapping[int, set[int]]) -> int:
-    """The longest chain of links that the automaton can walk one after the other; links lead from component to later component."""
+    """The longest chain of links that the automaton can walk one after the other; they lead from component to later component."""
     of, follow = search.component, search.automaton.follow
     best = [0] * (max(of) + 1)  # by component, which are numbered from the last to the first
     for p in sorted(range(len(of)), key=of.__getitem__):

@@ -45,8 +45,9 @@ class _Part:
 
 
 def build(tree: Node) -> Automaton:
-    """The automaton of a parsed pattern. Counted repeats of one character are copied up to 64 times; all others are taken as
-    unlimited, which can only add ways. Raises PatternError above 1,500 positions.
+    """The automaton of a parsed pattern; raises PatternError above 1,500 positions.
+
+    An exact count of one character is copied, up to 64 times; other counts are taken as unlimited, which only adds ways.
     """
     into = _Build()
     whole = _part(tree, into)

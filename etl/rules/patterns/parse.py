@@ -74,22 +74,15 @@ class _Reader(ClassReader):
             return self._group(depth)
         if c == "[":
             return self._chars(self.bracket())
-        if c in "*+?":
+        if c in "*+?{":
             raise PatternError(f"{c} repeats nothing: write \\{c} for the character", self.at)
-        if c == "{":
-            raise PatternError("{ repeats nothing: write \\{ for the character", self.at)
-        if c == "\\" and self.peek(1) in _BOUNDARIES:
-            self.at += 2
+        if c in "^$" or (c == "\\" and self.peek(1) in _BOUNDARIES):
+            self.at += 1 + (c == "\\")
             return Sequence(())
-        self.at += 1
-        if c in "^$":
-            return Sequence(())
-        if c == ".":
-            return Chars(self._dot)
         if c == "\\":
-            self.at -= 1
             return self._chars(self.escape())
-        return self._chars(chars.single(ord(c)))
+        self.at += 1
+        return Chars(self._dot) if c == "." else self._chars(chars.single(ord(c)))
 
     def _group(self, depth: int) -> Node:
         start = self.at
