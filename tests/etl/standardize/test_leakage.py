@@ -35,7 +35,22 @@ def day(dice):
         origin, carrier, tail = dice.choice(["EWR", "JFK"]), dice.choice(["UA", "DL"]), f"N{dice.randrange(20)}"
         left, late = dice.randrange(-10, 90), dice.randrange(-20, 120)
         flights.append(
-            (number, at.date(), at, carrier, f"{carrier}{number}", tail, origin, "LAX", at.hour + 0.0, 0.0, 0.0, 2475.0, left, late)
+            (
+                number,
+                at.date(),
+                at,
+                carrier,
+                f"{carrier}{number}",
+                tail,
+                origin,
+                "LAX",
+                at.hour + 0.0,
+                0.0,
+                0.0,
+                2475.0,
+                left,
+                late,
+            )
         )
         gone = at + timedelta(minutes=left)
         operations.append((gone, origin, carrier, f"{carrier}{number}", tail, "DEPARTED", left))
