@@ -8,19 +8,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from etl.rules.patterns.chars import Ranges, masks
+from etl.rules.patterns.chars import ALL, Ranges, masks
 from etl.rules.patterns.syntax import Chars, Choice, Node, PatternError, Repeat, Sequence
 
 MAX_POSITIONS = 1_500
 _MAX_COPIES = 64
-_MANY = 2  # one way, or more than one: no finer count is needed
+_MANY = 1_000_000  # counts stop here
 
 Ways = dict[int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Automaton:
-    """States 0 … n-1; state 0 is the start. ``follow[p][q]`` is 1 for one way from p to q, 2 for more.
+    """States 0 … n-1; state 0 is the start, the last one the end. ``follow[p][q]`` is the number of ways from p to q.
 
     ``mask[q]`` is the set of characters read on the way into q.
     """
@@ -50,7 +50,7 @@ def build(tree: Node) -> Automaton:
     An exact count of one character is copied, up to 64 times; other counts are taken as unlimited, which only adds ways.
     """
     into = _Build()
-    whole = _part(tree, into)
+    whole = _part(Sequence((tree, Chars(ALL))), into)  # the end: as if any character led there
     into.follow[0] = dict(whole.first)
     return Automaton(into.follow, masks(into.sets))
 
