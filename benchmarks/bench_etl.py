@@ -19,9 +19,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psutil
-from bench_etl_sql import JSON_SQL, LOG_BY_GROUP_SQL, LOG_BY_SPLIT_SQL
 from pyspark.sql import DataFrame, SparkSession
 
+from benchmarks.bench_etl_sql import JSON_SQL, LOG_BY_GROUP_SQL, LOG_BY_SPLIT_SQL
 from core.config import load
 from core.spark import build_session
 from etl.rules.compile import classify
