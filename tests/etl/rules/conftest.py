@@ -20,6 +20,12 @@ def table_rules(*rules: dict[str, Any], **more: Any) -> TableRules:
     return read_rules("things", validate({"version": 1, "tables": [table]}, RuleFile, "things.yaml"), "things.yaml").tables[0]
 
 
+@pytest.fixture(name="table_rules")
+def _table_rules() -> Callable[..., TableRules]:
+    """The rules of one table, from the mappings that YAML would give."""
+    return table_rules
+
+
 @pytest.fixture
 def run(spark: SparkSession) -> Run:
     """Rows in the order of the records, each with its fields, ``_rule``, ``_raw`` and ``_problem``."""
