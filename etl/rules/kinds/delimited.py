@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import and_
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -87,7 +88,7 @@ class DelimitedRule(RuleSpec):
         plain = record.header == F.encode(F.lit(self.separator.join(self.columns)), "UTF-8")
         parsed = F.from_csv(_line(record.header.cast("string")), self._schema.simpleString(), self._options())
         same = [parsed.getField(f"c{i}") == name for i, name in enumerate(self.columns)]
-        return F.coalesce(plain | F.array_min(F.array(*same, parsed.getField(_RAGGED).isNull())), F.lit(False))
+        return F.coalesce(plain | reduce(and_, same, parsed.getField(_RAGGED).isNull()), F.lit(False))
 
     def _options(self) -> dict[str, str]:
         return {"sep": self.separator, "quote": '"', "escape": '"', "columnNameOfCorruptRecord": _RAGGED, "mode": "PERMISSIVE"}
