@@ -52,7 +52,7 @@ def test_good_records_become_rows_and_all_others_go_to_quarantine_with_a_reason(
 
 
 def test_quarantine_holds_the_exact_bytes_and_a_message_that_names_field_and_value(spark, lake, land, numbers) -> None:
-    damaged = [b"b=x\x00y", b"\x00\xff\xfe", b"a=1\x01"]
+    damaged = [b"b=x\x00y", b"\x00\xff\xfe", b"a=1\x01x"]
     land("raw.lines", 1, damaged)
 
     extract(spark, lake, numbers.tables[0], app=APP)
