@@ -137,7 +137,7 @@ def figures(results: dict[str, Result]) -> dict[str, str]:
     pairs = {
         "ratio_mlflow_inputs": ("mlflow_inputs", "ours"),
         "ratio_mlflow_df": ("mlflow_df", "ours_df"),
-        "ratio_mlserver": ("mlserver", "ours"),
+        "ratio_mlserver": ("mlserver", "ours_v2"),
         "ratio_fastapi": ("fastapi", "ours"),
     }
     for key, (peer, mine) in pairs.items():

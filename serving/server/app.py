@@ -17,7 +17,7 @@ from serving.server.body import Receive, check_head, read_body
 from serving.server.metrics import Meter
 from serving.server.model import Model
 from serving.server.replies import Headers, Reply, RequestIds, error_reply, head, json_reply
-from serving.server.repository import Repository
+from serving.server.repository import Call, Repository
 from serving.server.routes import Facts, Page, only
 
 Scope = MutableMapping[str, Any]
@@ -56,14 +56,17 @@ class App:
             return
         started = time.perf_counter()
         headers = dict(scope["headers"])
-        model = self.repository.snapshot.routes.get(scope["raw_path"]) if scope["method"] == "POST" else None
+        model: Model | None = None
         try:
-            if model is not None:
-                reply = Reply(200, model.headers, await self._work(Model.answer, model, headers, receive))
+            common = self.repository.snapshot.routes.get(scope["raw_path"]) if scope["method"] == "POST" else None
+            found = common or await self._route(scope)
+            if isinstance(found, Reply):
+                reply = found
             else:
-                reply, model = await self._route(scope, headers, receive)
+                model, work = found
+                reply = Reply(200, model.headers, await self._work(work, model, headers, receive))
         except Exception as error:  # noqa: BLE001 — every error has its answer
-            reply = _failed(error, model, v2=scope["raw_path"].startswith(b"/v2"))
+            reply = _failed(error, model, v2=_is_v2(scope["raw_path"]))
         request_id = (b"x-request-id", self._choose_id(headers.get(b"x-request-id")))
         length = (b"content-length", b"%d" % len(reply.body))
         await send({"type": "http.response.start", "status": reply.status, "headers": [*reply.headers, length, request_id]})
@@ -77,17 +80,18 @@ class App:
         The common request is a POST that invokes a model by its name, with a small body that has come whole. ASGI's scope,
         messages and task cost as much as the model; here there are none.
         """
-        model = self.repository.snapshot.routes.get(raw_path)
-        if model is None or len(body) > INLINE:
+        call = self.repository.snapshot.routes.get(raw_path)
+        if call is None or len(body) > INLINE:
             return None
+        model, work = call
         started = time.perf_counter()
         headers = dict(given)
         status, start = 200, model.head
         try:
             check_head(headers, self._max_body)
-            answer = model.answer(body)
+            answer = work(model, body)
         except Exception as error:  # noqa: BLE001 — every error has its answer
-            status, fixed, answer = _failed(error, model)
+            status, fixed, answer = _failed(error, model, v2=_is_v2(raw_path))
             start = head(status, fixed)
         request_id = self._choose_id(headers.get(b"x-request-id"))
         model.meter.count(status, time.perf_counter() - started)
@@ -103,15 +107,15 @@ class App:
             return work(model, body)
         return await asyncio.get_running_loop().run_in_executor(self._pool, work, model, body)
 
-    async def _route(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> tuple[Reply, Model | None]:
-        """Everything but the common request."""
+    async def _route(self, scope: Scope) -> Reply | Call:
+        """A page, or the model and work that a path names: everything but the common request."""
         route, uid = routes.match(scope["method"], scope["raw_path"])
         if isinstance(route, Page):
-            return route.show(self.repository, self._meter), None
+            return route.show(self.repository, self._meter)
         model = await self._model(uid or only(self.repository))
         if isinstance(route, Facts):
-            return json_reply(route.describe(model), 200, *model.headers[1:]), model
-        return Reply(200, model.headers, await self._work(route.do, model, headers, receive)), model
+            return json_reply(route.describe(model), 200, *model.headers[1:])
+        return model, route.do
 
     async def _model(self, uid: ModelUid) -> Model:
         found = self.repository.find(uid)
@@ -147,7 +151,11 @@ class App:
                 _log.exception("the index is not read: a fault of the server")
 
 
-def _failed(error: Exception, model: Model | None, *, v2: bool = False) -> Reply:
+def _is_v2(raw_path: bytes) -> bool:
+    return raw_path.startswith(b"/v2")
+
+
+def _failed(error: Exception, model: Model | None, *, v2: bool) -> Reply:
     """The answer to an error, which names the version too when one was found."""
     reply = error_reply(error, v2=v2)
     return reply if model is None else reply._replace(headers=[*reply.headers, *model.headers[1:]])

@@ -18,7 +18,7 @@ from core.contracts import Dtype
 from core.errors import InputError
 from serving.server.forms import read_json
 from serving.server.model import Model
-from serving.server.reader import Columns, Reader, flatten, kind
+from serving.server.reader import Reader, flatten, kind
 
 _WHOLE = frozenset({"INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64"})
 _NUMERIC = _WHOLE | {"FP16", "FP32", "FP64", "BF16"}
@@ -66,7 +66,7 @@ def infer(model: Model, body: bytes) -> bytes:
         raise InputError(_BINARY)
     names = [column.name for column in model.bundle.signature.outputs]
     wanted = _wanted(request.get("outputs"), names)
-    answers = model.predict(_read(request.get("inputs"), model.reader)).reshape(-1, len(names))
+    answers = _answers(request.get("inputs"), model).reshape(-1, len(names))
     response: dict[str, Any] = {"model_name": model.name, "model_version": str(model.version)}
     if identity is not None:
         response["id"] = identity
@@ -103,13 +103,14 @@ def _wanted(outputs: Any, names: list[str]) -> list[str]:
     return wanted
 
 
-def _read(inputs: Any, reader: Reader) -> Columns:
+def _answers(inputs: Any, model: Model) -> NDArray[np.float32]:
     if type(inputs) is not list or not inputs or any(type(tensor) is not dict for tensor in inputs):
         raise InputError("inputs: expected a list of tensors, each with name, datatype, shape and data")
+    reader = model.reader
     if len(inputs) == 1 and type(inputs[0].get("shape")) is list and len(inputs[0]["shape"]) == _MATRIX:
         shape, data = _elements(inputs[0])
         if reader.width > 1 or shape[1] != 1:
-            return _matrix(inputs[0], shape, data, reader)
+            return model.predict_rows(_rows(inputs[0], shape, data, reader))
     columns: dict[str, Any] = {}
     for tensor in inputs:
         shape, data = _elements(tensor)
@@ -123,15 +124,15 @@ def _read(inputs: Any, reader: Reader) -> Columns:
             takes = ", ".join(sorted(_TAKES[column.dtype]))
             raise InputError(f"tensor {name!r}: datatype {tensor['datatype'][:20]!r}, expected one of {takes}", column=name)
         columns[name] = data
-    return reader.columns(columns)
+    return model.predict(reader.columns(columns))
 
 
-def _matrix(tensor: dict[str, Any], shape: list[int], data: list[Any], reader: Reader) -> Columns:
+def _rows(tensor: dict[str, Any], shape: list[int], data: list[Any], reader: Reader) -> list[Any]:
     if not reader.numeric or tensor["datatype"] not in _NUMERIC:
         raise InputError(f"tensor {tensor['name'][:80]!r}: one tensor for all columns must be numeric: send one for each column")
     if shape[1] != reader.width:
         raise InputError(f"tensor {tensor['name'][:80]!r}: shape {shape}, expected [rows, {reader.width}]")
-    return reader.rows([data[at : at + reader.width] for at in range(0, len(data), reader.width)])
+    return [data[at : at + reader.width] for at in range(0, len(data), reader.width)]
 
 
 def _elements(tensor: dict[str, Any]) -> tuple[list[int], list[Any]]:

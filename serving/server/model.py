@@ -35,14 +35,24 @@ class Model:
         """``{"predictions": […]}`` for a request in one of MLflow's four forms; raises InputError for one that does not fit."""
         document = read_json(body)
         rows = positional(document, self._order)
-        block = self.reader.block(rows) if rows is not None else None
-        if block is None:
+        answers = None if rows is None else self._predict_row(rows)
+        if answers is None:
             answers = self.predict(read_form(document, self.reader))
-        elif self._direct:
-            answers = self.predictor.run(block.astype(np.float32, copy=False))
-        else:
-            answers = self.predict(dict(zip(self._order, block.T.astype(np.float64, copy=False), strict=True)))
         return b'{"predictions":%b}' % orjson.dumps(answers.tolist())
+
+    def predict_rows(self, rows: list[Any]) -> NDArray[np.float32]:
+        """Answers for rows in signature order; raises InputError."""
+        answers = self._predict_row(rows)
+        return self.predict(self.reader.rows(rows)) if answers is None else answers
+
+    def _predict_row(self, rows: list[Any]) -> NDArray[np.float32] | None:
+        """The answer to one row of plain numbers; None when it is more than that, or less."""
+        block = self.reader.block(rows)
+        if block is None:
+            return None
+        if self._direct:
+            return self.predictor.run(block.astype(np.float32, copy=False))
+        return self.predict(dict(zip(self._order, block.T.astype(np.float64, copy=False), strict=True)))
 
     def predict(self, columns: Columns) -> NDArray[np.float32]:
         """Answers for columns that the reader made."""

@@ -6,7 +6,7 @@ import json
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,15 @@ from typing import Any
 from core.bundle import open_bundle
 from core.contracts import ACTIVE, ModelUid
 from core.errors import ConfigError, MaasError, ModelError, ModelNotFound
+from serving.server.inference import infer
 from serving.server.metrics import Meter
 from serving.server.model import Model
 
 INDEX = "index.json"
 _ON_DEMAND = 8
+
+Call = tuple[Model, Callable[[Model, bytes], bytes]]
+"""A model, and what it does with a body."""
 
 _log = logging.getLogger(__name__)
 
@@ -40,8 +44,8 @@ class Snapshot:
     active: Mapping[str, Model] = field(default_factory=dict)
     failures: Mapping[str, MaasError] = field(default_factory=dict)
     """Models whose active version cannot be loaded. One that stands in ``active`` too answers with its earlier version."""
-    routes: Mapping[bytes, Model] = field(default_factory=dict)
-    """Raw paths of invocations → the model that answers them."""
+    routes: Mapping[bytes, Call] = field(default_factory=dict)
+    """The raw paths that ask an active version for predictions."""
 
 
 class Repository:
@@ -187,8 +191,11 @@ def _is(model: Model, version: int, entry: Entry) -> bool:
     return model.version == version and model.bundle.digest == entry.versions.get(version)
 
 
-def _routes(active: Mapping[str, Model], *, alone: bool) -> dict[bytes, Model]:
-    routes = {f"/models/{name}/invocations".encode(): model for name, model in active.items()}
-    if alone and active:
-        routes[b"/invocations"] = next(iter(active.values()))
+def _routes(active: Mapping[str, Model], *, alone: bool) -> dict[bytes, Call]:
+    routes: dict[bytes, Call] = {}
+    for name, model in active.items():
+        routes[f"/models/{name}/invocations".encode()] = (model, Model.answer)
+        routes[f"/v2/models/{name}/infer".encode()] = (model, infer)
+        if alone:
+            routes[b"/invocations"] = (model, Model.answer)
     return routes

@@ -47,6 +47,7 @@ def test_health_metrics_and_metadata_tell_what_was_served(client):
     health = client.get("/health").json()
     assert health["status"] == "ok"
     assert health["models"]["flights"] == {"status": "ok", "version": 2}
+    client.post("/models/flights@champion/invocations", json={"inputs": 1})
     listed = {model["name"]: model for model in client.get("/models").json()["models"]}
     assert listed["flights"] == {"name": "flights", "active": 2, "aliases": {"active": 2, "champion": 1}, "versions": [1, 2]}
     told = client.get("/models/flights@champion").json()
@@ -56,6 +57,7 @@ def test_health_metrics_and_metadata_tell_what_was_served(client):
     counts = {tuple(s.labels.values()): s.value for s in families["maas_requests"].samples}
     assert counts["flights", "2", "200"] >= 1
     assert counts["flights", "2", "400"] >= 1
+    assert counts["flights", "1", "400"] >= 1
     seconds = [s for s in families["maas_request_duration_seconds"].samples if s.labels.get("model") == "flights"]
     total = sum(n for (model, version, _), n in counts.items() if (model, version) == ("flights", "2"))
     assert next(s.value for s in seconds if s.name.endswith("_count") and s.labels["version"] == "2") == total

@@ -119,6 +119,8 @@ def test_a_request_in_one_piece_and_one_in_two_get_the_same_answer(server, code,
 
     whole, halves, late = ask(head + content), ask(head + content[:1], content[1:]), ask(head, content)
     assert whole == halves == late
+    v2 = head.replace(b"/models/flights/invocations", b"/v2/models/flights/infer")
+    assert ask(v2 + content) == ask(v2 + content[:1], content[1:])
     assert status(next(line for line in whole[0] if line.startswith(b"HTTP"))) == code
 
 
