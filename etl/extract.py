@@ -98,7 +98,7 @@ def _new_span(spark: SparkSession, lake: Lake, rules: TableRules, app: str) -> _
 
 
 def _mend(spark: SparkSession, lake: Lake, rules: TableRules, app: str) -> Extracted:
-    """Finish a run that was killed after its rows were committed and before its quarantine was."""
+    """Finish a run that was killed after its rows were committed and before its quarantine was; counts what it quarantines."""
     upto = lake.number(rules.into, app)
     if upto == lake.number(rules.quarantine, app):
         return Extracted()
@@ -114,7 +114,7 @@ def _mend(spark: SparkSession, lake: Lake, rules: TableRules, app: str) -> Extra
             )
         _write_quarantine(lake, begun, app, found, facts)
     _check_counts(lake, begun, app, facts["rows_out"])
-    return Extracted(quarantined=facts["quarantined"], reasons=facts["reasons"])
+    return Extracted(facts["quarantined"], 0, facts["quarantined"], facts["reasons"])
 
 
 @contextmanager
