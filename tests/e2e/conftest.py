@@ -47,7 +47,7 @@ class Platform:
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         activated = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         environment = {**os.environ, **self.environment, "PATH": activated}
-        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=280, check=False)
+        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=580, check=False)
 
     def rows(self, table: str, columns: list[str] | None = None) -> pa.Table:
         files = self.lake.snapshot(TableName.parse(table)).files
