@@ -37,6 +37,7 @@ HOURS = {
 }
 TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)?")
 AROUND = "".join(map(chr, [*range(0x21), *range(0x7F, 0xA0)]))  # Spark's casts drop these around a value
+BEFORE_ZONE = re.compile(r"(?<=\d)[\x00-\x20\x7f-\x9f]+(?=(Z|[+-]\d\d:\d\d)$)")  # and around an offset too
 NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?")
 
 times = st.sampled_from(
@@ -81,10 +82,13 @@ def damaged(draw: st.DrawFn, lines: st.SearchStrategy[bytes]) -> bytes:
 
 
 def timestamp(text: str | None, zone: Any = UTC) -> datetime | None:
-    if text is None or not TIME.fullmatch(text.rstrip(AROUND)):
+    if text is None:
+        return None
+    text = BEFORE_ZONE.sub("", text.rstrip(AROUND))
+    if not TIME.fullmatch(text):
         return None
     try:
-        read = datetime.fromisoformat(text.rstrip(AROUND))
+        read = datetime.fromisoformat(text)
     except ValueError:
         return None
     return (read if read.tzinfo else read.replace(tzinfo=zone)).astimezone(UTC)
@@ -174,7 +178,13 @@ def text_at(found: Any, path: list[str | int]) -> str | None:
 
 
 # each example is a Spark job, so a failing one is not made smaller: the message names the record
-few = settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate])
+few = settings(
+    max_examples=4,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.explicit, Phase.generate],
+)
 
 
 @given(st.lists(damaged(event_lines), min_size=100, max_size=200))
