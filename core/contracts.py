@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Any, Self
 
@@ -47,6 +48,40 @@ class TableName:
 
     def __str__(self) -> str:
         return f"{self.layer}.{self.name}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Interval:
+    """The half-open span of time ``[start, end)`` that a scheduled run is about; both in UTC."""
+
+    start: datetime
+    end: datetime
+
+    @classmethod
+    def parse(cls, start: str, end: str | None = None) -> Self:
+        """From ISO 8601 texts (a time without an offset is UTC); without ``end``, the day of ``start``. Raises ConfigError."""
+        first = _instant(start)
+        last = first + timedelta(days=1) if end is None else _instant(end)
+        if first >= last:
+            raise ConfigError(f"the interval from {start} to {end} is empty: its end must come after its start")
+        return cls(first, last)
+
+    def __str__(self) -> str:
+        return f"{_iso(self.start)}/{_iso(self.end)}"
+
+
+def _instant(text: str) -> datetime:
+    try:
+        if len(text) == len("2013-01-31"):
+            return datetime.combine(date.fromisoformat(text), time(), UTC)
+        instant = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ConfigError(f"{text[:40]!r} is no date or time: write 2013-01-31 or 2013-01-31T06:00:00Z") from error
+    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+
+
+def _iso(instant: datetime) -> str:
+    return instant.isoformat().replace("+00:00", "Z")
 
 
 @dataclass(frozen=True, slots=True)

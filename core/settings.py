@@ -1,4 +1,6 @@
-"""Settings: defaults in code, then ``conf/base``, then ``conf/<profile>``, then ``MAAS__SECTION__KEY`` in the environment.
+"""Settings: defaults in code, ``conf/base``, ``conf/<profile>``, ``secrets.yaml`` in the home folder, ``MAAS__SECTION__KEY``.
+
+The later wins. Secrets stand in ``secrets.yaml`` (mode 0600, same keys) or in the environment, and are shown as asterisks.
 
 They are loaded once, by ``jobs``, and handed down by section. They are frozen.
 """
@@ -8,9 +10,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 
 from core.config import Strict, read_yaml, validate
 from core.errors import ConfigError
@@ -23,6 +26,7 @@ class SparkSettings(Strict):
     """How sessions are built."""
 
     master: str = "local[2]"
+    """``local[N]``, ``yarn`` or ``spark://HOST:PORT``."""
     driver_memory: str = "2g"
     shuffle_partitions: int = Field(default=2, ge=1)
     jars: Path = Path("jars/spark")
@@ -33,14 +37,73 @@ class SparkSettings(Strict):
 class LakeSettings(Strict):
     """Where tables lie."""
 
-    root: Path = Path("lake")
+    root: str = "lake"
+    """A folder below ``home``, or ``hdfs://HOST:PORT/folder``."""
+
+
+class HdfsSettings(Strict):
+    """How HDFS is reached, where a URL begins with ``hdfs://``."""
+
+    web: tuple[str, ...] = ()
+    """WebHDFS addresses of the NameNodes, ``http://HOST:PORT``; the first that answers is used."""
+    user: str = "maas"
+    kerberos: bool = False
+    """Whether WebHDFS is asked with a ticket (``kinit`` or a keytab makes one) instead of a user's name."""
+    conf: Path | None = None
+    """Hadoop's configuration folder (``core-site.xml`` …), below ``home`` or absolute; for Spark, YARN and native readers."""
+
+
+class S3Settings(Strict):
+    """The object store, where a URL begins with ``s3://``. Its keys are secrets: ``access_key``, ``secret_key``."""
+
+    endpoint: str | None = None
+    """``http://HOST:PORT``; None: Amazon's own."""
+    region: str = "us-east-1"
+    access_key: SecretStr | None = None
+    secret_key: SecretStr | None = None
+
+
+class DatabaseSettings(Strict):
+    """The configuration database: pipelines and rules as they were run, and the run journal where no other place is named."""
+
+    url: str = "sqlite:///maas.db"
+    """An SQLAlchemy URL without a password: ``sqlite:///FILE`` (below ``home``) or ``mysql+pymysql://USER@HOST:PORT/NAME``."""
+    password: SecretStr | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _without_password(cls, value: str) -> str:
+        return _require_no_password(value)
+
+
+class JournalSettings(Strict):
+    """The run journal: which step of which pipeline ran, when, and how it ended."""
+
+    url: str | None = None
+    """``mongodb://HOST:PORT/NAME``; None: in the configuration database."""
+    password: SecretStr | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _without_password(cls, value: str | None) -> str | None:
+        return None if value is None else _require_no_password(value)
+
+
+class KafkaSettings(Strict):
+    """The message queue."""
+
+    servers: str = ""
+    """``HOST:PORT,HOST:PORT``; empty: sources of kind ``kafka`` name their own."""
 
 
 class MlflowSettings(Strict):
-    """The tracking store, the artifact folder, and the server's address."""
+    """The tracking store, the place of artifacts, and the server's address."""
 
-    database: Path = Path("mlflow/mlflow.db")
-    artifacts: Path = Path("mlflow/artifacts")
+    database: str = "mlflow/mlflow.db"
+    """A SQLite file below ``home``, or ``mysql+pymysql://USER@HOST:PORT/NAME`` (no password in it)."""
+    password: SecretStr | None = None
+    artifacts: str = "mlflow/artifacts"
+    """A folder below ``home``, or ``s3://BUCKET/prefix``."""
     host: str = _LOOPBACK
     port: int = Field(default=5000, ge=0, le=65535)
 
@@ -48,6 +111,8 @@ class MlflowSettings(Strict):
 class TrainingSettings(Strict):
     """How a run is spread over processes."""
 
+    launcher: Literal["host", "spark"] = "host"
+    """``host``: processes of this machine; ``spark``: tasks of the session's executors (``horovod.spark.run``)."""
     processes: int = Field(default=2, ge=1)
     threads: int = Field(default=1, ge=1)
     folder: Path = Path("training")
@@ -88,6 +153,11 @@ class Settings(Strict):
     """The folder that holds ``conf``."""
     home: Path = Path("var")
     lake: LakeSettings = LakeSettings()
+    hdfs: HdfsSettings = HdfsSettings()
+    s3: S3Settings = S3Settings()
+    database: DatabaseSettings = DatabaseSettings()
+    journal: JournalSettings = JournalSettings()
+    kafka: KafkaSettings = KafkaSettings()
     spark: SparkSettings = SparkSettings()
     mlflow: MlflowSettings = MlflowSettings()
     training: TrainingSettings = TrainingSettings()
@@ -97,6 +167,10 @@ class Settings(Strict):
     def at_home(self, path: Path) -> Path:
         """``path`` under ``home``, absolute."""
         return (self.root / self.home / path).absolute()
+
+    def locate(self, place: str) -> str:
+        """``place`` itself when it is a URL, else the absolute path of that folder below ``home``."""
+        return place if "://" in place else str(self.at_home(Path(place)))
 
     def at_root(self, path: Path) -> Path:
         """``path`` beside ``conf``, absolute: what comes with the project rather than what a run writes."""
@@ -122,10 +196,29 @@ def load_settings(root: Path | None = None, profile: str | None = None, environm
             document = read_yaml(file)
             validate({"root": root, **document}, Settings, str(file))  # name the file at fault before merging
             _merge(merged, document)
+    secrets = _read_secrets(root / merged.get("home", "var") / "secrets.yaml", root)
+    _merge(merged, secrets)
     overrides = _from_environment(environment)
     validate({"root": root, **overrides}, Settings, f"environment ({_PREFIX}…)")
     _merge(merged, overrides)
     return validate(merged, Settings, "settings")
+
+
+def _read_secrets(file: Path, root: Path) -> dict[str, Any]:
+    """Passwords and keys, which stand in no other file: readable by their owner only."""
+    if not file.is_file():
+        return {}
+    if file.stat().st_mode & 0o077:
+        raise ConfigError(f"{file}: others may read the secrets in it: run `chmod 600 {file}`", file=str(file))
+    document = read_yaml(file)
+    validate({"root": root, **document}, Settings, str(file))
+    return document
+
+
+def _require_no_password(url: str) -> str:
+    if urlsplit(url).password is not None:
+        raise ValueError("a URL holds no password: set the key 'password' beside it, from a file or the environment")
+    return url
 
 
 def _find_root(environment: Mapping[str, str]) -> Path:

@@ -37,13 +37,18 @@ def main() -> None:
 def run(
     pipeline: PipelineName,
     step: Annotated[list[str] | None, typer.Option(help="Run this step only (may be given several times).")] = None,
+    start: Annotated[
+        str | None, typer.Option("--from", help="Begin of the interval that the run is about (ISO 8601, UTC).")
+    ] = None,
+    end: Annotated[str | None, typer.Option("--to", help="End of the interval, itself not in it (default: a day after).")] = None,
     profile: Profile = None,
 ) -> None:
     """Run a pipeline: ingest, extract, standardize, train, publish, score."""
+    from jobs.context import read_interval
     from jobs.run import run_pipeline
     from jobs.show import console
 
-    run_pipeline(load_settings(profile=profile), pipeline, step or None, console=console())
+    run_pipeline(load_settings(profile=profile), pipeline, step or None, interval=read_interval(start, end), console=console())
 
 
 @app.command()
@@ -109,8 +114,7 @@ def tables(profile: Profile = None) -> None:
     from core.lake.catalog import Lake
     from jobs.show import console, show_tables
 
-    settings = load_settings(profile=profile)
-    lake = Lake(settings.at_home(settings.lake.root))
+    lake = Lake.of(load_settings(profile=profile))
     show_tables(console(), [lake.info(name) for name in lake.names()])
 
 

@@ -12,7 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.errors import MaasError
+from core.contracts import Interval
+from core.errors import ConfigError, MaasError
 from core.lake.catalog import Lake
 from core.logs import bind, configure
 from core.settings import Settings, load_settings
@@ -36,14 +37,18 @@ class Report:
 
 
 class Context:
-    """A pipeline with the settings it runs under. The Spark session and the registry are made when first asked for."""
+    """A pipeline with the settings it runs under, and the interval that a scheduled run is about (None: all there is).
 
-    def __init__(self, settings: Settings, loaded: Loaded, progress: Progress) -> None:
+    The Spark session and the registry are made when first asked for.
+    """
+
+    def __init__(self, settings: Settings, loaded: Loaded, progress: Progress, interval: Interval | None = None) -> None:
         self.settings = settings
+        self.interval = interval
         self.loaded = loaded
         self.pipeline = loaded.pipeline
         self.progress = progress
-        self.lake = Lake(settings.at_home(settings.lake.root))
+        self.lake = Lake.of(settings)
         self.run_id = uuid.uuid4().hex[:12]
 
     def app(self, step: str, table: object = "") -> str:
@@ -81,9 +86,11 @@ class Context:
 
 
 @contextmanager
-def open_context(settings: Settings, pipeline: str, progress: Progress = lambda _: None) -> Iterator[Context]:
+def open_context(
+    settings: Settings, pipeline: str, progress: Progress = lambda _: None, interval: Interval | None = None
+) -> Iterator[Context]:
     """A context whose session is stopped at the end, with logs going to the log folder under a new run_id."""
-    context = Context(settings, load_pipeline(settings, pipeline), progress)
+    context = Context(settings, load_pipeline(settings, pipeline), progress, interval)
     configure(settings.at_home(settings.logs.folder), "jobs", settings.logs.level)
     with bind(run_id=context.run_id):
         try:
@@ -92,14 +99,26 @@ def open_context(settings: Settings, pipeline: str, progress: Progress = lambda 
             context.close()
 
 
+def read_interval(start: str | None, end: str | None) -> Interval | None:
+    """The interval of ``--from`` and ``--to``; None without ``--from``. Raises ConfigError."""
+    if start is None:
+        if end is not None:
+            raise ConfigError("--to needs --from: an interval has a begin")
+        return None
+    return Interval.parse(start, end)
+
+
 def step_main(step: Callable[[Context], Report], arguments: Sequence[str] | None = None) -> None:
     """The entry point of ``python -m jobs.STEP`` and ``spark-submit jobs/STEP.py``; errors of ours become one line."""
     parser = argparse.ArgumentParser(description=(step.__doc__ or "").split("\n", 1)[0])
     parser.add_argument("pipeline", help="name of a file in conf/pipelines")
+    parser.add_argument("--from", dest="start", help="begin of the interval that the run is about (ISO 8601, UTC)")
+    parser.add_argument("--to", dest="end", help="end of the interval (default: a day after its begin)")
     parser.add_argument("--profile", help="folder of conf/ whose settings apply")
     options = parser.parse_args(arguments)
     try:
-        with open_context(load_settings(profile=options.profile), options.pipeline) as context:
+        interval = read_interval(options.start, options.end)
+        with open_context(load_settings(profile=options.profile), options.pipeline, interval=interval) as context:
             report = step(context)
     except MaasError as error:
         print(f"maas: {error.message}", file=sys.stderr)

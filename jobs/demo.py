@@ -62,7 +62,7 @@ def run_demo(settings: Settings, out: Console) -> None:
     run_pipeline(settings, PIPELINE, None, console=out)
     with out.status("starting MLflow and the model server"):
         services.up(settings)
-    lake = Lake(settings.at_home(settings.lake.root))
+    lake = Lake.of(settings)
     summarize(settings, loaded, lake, out)
     out.print(f"\ndone in {time.monotonic() - started:.0f} s; end the services with `.venv/bin/maas down`", highlight=False)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from core.contracts import Interval
 from core.errors import ConfigError
 from core.settings import Settings
 from jobs.context import Context, Report, open_context
@@ -35,13 +36,15 @@ class Timed:
     seconds: float
 
 
-def run_pipeline(settings: Settings, pipeline: str, steps: Sequence[str] | None, *, console: Console) -> list[Timed]:
+def run_pipeline(
+    settings: Settings, pipeline: str, steps: Sequence[str] | None, *, interval: Interval | None = None, console: Console
+) -> list[Timed]:
     """Run ``steps`` (all when None) of a pipeline in their order. Each is idempotent: what is done already is not done again."""
     chosen = _choose(steps)
     with ExitStack() as stack:
         progress = stack.enter_context(_progress(console))
         task = progress.add_task(pipeline, total=None, note="")
-        context = stack.enter_context(open_context(settings, pipeline, lambda note: progress.update(task, note=note)))
+        context = stack.enter_context(open_context(settings, pipeline, lambda note: progress.update(task, note=note), interval))
         return [_timed(name, context, progress, task) for name in chosen]
 
 

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import unquote
 
 from deltalake import DeltaTable
@@ -18,6 +18,7 @@ from core.contracts import Layer, TableName
 from core.errors import ConfigError, CorruptFile, TableError
 from core.lake.lock import hold
 from core.lake.log import check_log, commits_backwards, has_commit, read_actions
+from core.settings import Settings
 
 _STEP = {
     Layer.RAW: "ingest",
@@ -54,6 +55,11 @@ class Lake:
     """Delta tables under ``root``; nothing need exist yet."""
 
     root: Path
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The lake that the settings name."""
+        return cls(settings.at_home(Path(settings.lake.root)))
 
     def path(self, table: TableName) -> str:
         """The table's folder, absolute."""

@@ -57,7 +57,7 @@ class Store:
     @classmethod
     def of(cls, settings: Settings) -> Self:
         """The store that the settings name."""
-        return cls(settings.at_home(settings.mlflow.database), settings.at_home(settings.mlflow.artifacts))
+        return cls(settings.at_home(Path(settings.mlflow.database)), settings.at_home(Path(settings.mlflow.artifacts)))
 
     @property
     def uri(self) -> str:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.contracts import Column, Dtype, Layer, ModelUid, Signature, TableName
+from core.contracts import Column, Dtype, Interval, Layer, ModelUid, Signature, TableName
 from core.errors import ConfigError, MaasError, ModelNotFound, RankFailed
 
 
@@ -72,3 +72,21 @@ def test_an_error_survives_pickling_with_its_facts():
     assert isinstance(error, RankFailed)
     assert isinstance(error, MaasError)
     assert (error.message, error.facts, error.retryable) == ("rank 1 died", {"rank": 1}, True)
+
+
+def test_an_interval_is_half_open_and_in_utc():
+    assert str(Interval.parse("2013-01-31")) == "2013-01-31T00:00:00Z/2013-02-01T00:00:00Z"
+    assert str(Interval.parse("2013-01-31T06:00:00+02:00", "2013-02-01")) == "2013-01-31T04:00:00Z/2013-02-01T00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "message"),
+    [
+        ("yesterday", None, "'yesterday' is no date or time: write 2013-01-31"),
+        ("2013-02-30", None, "'2013-02-30' is no date or time"),
+        ("2013-01-02", "2013-01-02", "is empty: its end must come after its start"),
+    ],
+)
+def test_what_is_no_interval_is_refused(start, end, message):
+    with pytest.raises(ConfigError, match=message):
+        Interval.parse(start, end)

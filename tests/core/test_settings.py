@@ -68,3 +68,31 @@ def test_an_unknown_profile_names_those_there_are(root):
 def test_a_place_without_conf_says_what_to_do(tmp_path):
     with pytest.raises(ConfigError, match="profile 'local' has no folder"):
         load_settings(tmp_path, environment={})
+
+
+def test_secrets_stand_in_a_file_of_their_own_and_are_never_shown(root):
+    secrets = root / "var" / "secrets.yaml"
+    secrets.parent.mkdir()
+    secrets.write_text("database: {password: from-file}\n")
+    secrets.chmod(0o600)
+    settings = load_settings(root, environment={})
+    assert settings.database.password.get_secret_value() == "from-file"
+    assert "from-file" not in f"{settings!r}{settings.model_dump(mode='json')}"
+    stronger = load_settings(root, environment={"MAAS__DATABASE__PASSWORD": "from-environment"})
+    assert stronger.database.password.get_secret_value() == "from-environment"
+
+
+def test_secrets_that_others_may_read_are_refused(root):
+    secrets = root / "var" / "secrets.yaml"
+    secrets.parent.mkdir()
+    secrets.write_text("database: {password: x}\n")
+    secrets.chmod(0o644)
+    with pytest.raises(ConfigError, match=r"others may read the secrets in it: run `chmod 600 "):
+        load_settings(root, environment={})
+
+
+def test_a_password_in_a_url_is_refused_without_being_repeated(root):
+    (root / "conf/local/settings.yaml").write_text("database: {url: 'mysql+pymysql://maas:hunter2@db/maas'}\n")
+    with pytest.raises(ConfigError, match="a URL holds no password") as caught:
+        load_settings(root, environment={})
+    assert "hunter2" not in caught.value.message
