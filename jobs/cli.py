@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
-from core.errors import MaasError
 from core.settings import Settings, load_settings
+from jobs.failures import one_line_errors
 
 app = typer.Typer(
     help="Batch-and-serve big data platform for models as a service.",
@@ -26,11 +25,8 @@ PipelineName = Annotated[str, typer.Argument(help="Name of a file in conf/pipeli
 
 def main() -> None:
     """Run the command line; errors of ours become one line and exit status 1."""
-    try:
+    with one_line_errors():
         app()
-    except MaasError as error:
-        print(f"maas: {error.message}", file=sys.stderr)
-        sys.exit(1)
 
 
 @app.command()

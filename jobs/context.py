@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.contracts import Interval
-from core.errors import ConfigError, MaasError
+from core.errors import ConfigError
 from core.lake.catalog import Lake
 from core.logs import bind, configure
 from core.settings import Settings, load_settings
+from jobs.failures import one_line_errors
 from jobs.pipeline import Loaded, load_pipeline
 
 if TYPE_CHECKING:
@@ -116,12 +116,9 @@ def step_main(step: Callable[[Context], Report], arguments: Sequence[str] | None
     parser.add_argument("--to", dest="end", help="end of the interval (default: a day after its begin)")
     parser.add_argument("--profile", help="folder of conf/ whose settings apply")
     options = parser.parse_args(arguments)
-    try:
+    with one_line_errors():
         interval = read_interval(options.start, options.end)
         with open_context(load_settings(profile=options.profile), options.pipeline, interval=interval) as context:
             report = step(context)
-    except MaasError as error:
-        print(f"maas: {error.message}", file=sys.stderr)
-        sys.exit(1)
     for line in report.lines:
         print(line)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
 import time
 import urllib.request
 from collections import Counter
@@ -17,13 +16,14 @@ import pyarrow.parquet as pq
 from rich.console import Console
 
 from core.contracts import ACTIVE, Layer, ModelUid, TableName
-from core.errors import MaasError, ServiceError
+from core.errors import ServiceError
 from core.lake.catalog import Lake
 from core.registry.versions import Registry
 from core.settings import Settings, load_settings
 from etl.standardize import load_fitted
 from jobs import services
 from jobs.airline import lay_out
+from jobs.failures import one_line_errors
 from jobs.pipeline import Loaded, load_pipeline
 from jobs.run import run_pipeline
 from jobs.show import console, show_rows, show_tables
@@ -46,11 +46,8 @@ class Answer:
 
 def main() -> None:
     """Run the demo; errors of ours become one line and exit status 1."""
-    try:
+    with one_line_errors():
         run_demo(load_settings(), console())
-    except MaasError as error:
-        print(f"maas: {error.message}", file=sys.stderr)
-        sys.exit(1)
 
 
 def run_demo(settings: Settings, out: Console) -> None:

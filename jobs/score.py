@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from core.contracts import Layer, ModelUid, TableName
-from core.errors import ConfigError, MaasError
+from core.errors import ConfigError
 from core.lake.tables import overwrite, read_table
 from core.registry.bundles import BundleCache
 from core.settings import Settings, load_settings
 from jobs.context import Context, Report, open_context
+from jobs.failures import one_line_errors
 from serving.batch import score
 
 
@@ -65,12 +65,9 @@ def main() -> None:
     parser.add_argument("--model", help="model UID (default: the pipeline's model and alias)")
     parser.add_argument("--profile", help="folder of conf/ whose settings apply")
     options = parser.parse_args()
-    try:
+    with one_line_errors():
         settings = load_settings(profile=options.profile)
         report = score_table(settings, options.pipeline, table=options.table, into=options.into, model=options.model)
-    except MaasError as error:
-        print(f"maas: {error.message}", file=sys.stderr)
-        sys.exit(1)
     for line in report.lines:
         print(line)
 
