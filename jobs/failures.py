@@ -11,7 +11,7 @@ from core.errors import MaasError
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Turn an error of ours into its message on standard error and exit status 1; any other error keeps its trace: it is a bug."""
+    """Turn an error of ours into its message and exit status 1; any other error keeps its trace: it is a bug."""
     try:
         yield
     except MaasError as error:
