@@ -63,6 +63,18 @@ def extract(spark: SparkSession, lake: Lake, rules: TableRules, *, app: str) -> 
     return _sum(mended, done)
 
 
+def is_current(lake: Lake, rules: TableRules, *, app: str) -> bool:
+    """Whether both tables of ``rules`` have all that is in the raw table, as the three logs say it: takes no Spark session.
+
+    Raises TableError when there is no raw table.
+    """
+    lake.check(rules.source)
+    number = lake.number(rules.into, app)
+    if number == 0 or number != lake.number(rules.quarantine, app):
+        return False
+    return bool((lake.facts(rules.into, app) or {})["raw_version"] == lake.version(rules.source))
+
+
 def _advance(spark: SparkSession, lake: Lake, rules: TableRules, app: str) -> Extracted:
     """Read the batches after the last extracted one, check them, write good rows, then the others."""
     span = _new_span(spark, lake, rules, app)

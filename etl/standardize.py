@@ -105,10 +105,10 @@ def standardize(spark: SparkSession, lake: Lake, config: FeaturesConfig, tables:
     """
     into = TableName.parse(config.table)
     with lake.exclusive(into):
+        current = find_current(lake, config, tables, app=app)
+        if current is not None:
+            return current
         facts = _definition(lake, config, tables)
-        known = lake.facts(into, app)
-        if known is not None and all(known.get(key) == value for key, value in facts.items()):
-            return Standardized(lake.version(into) or 0, known["rows"], FittedFeatures.from_json(known["fitted"]), written=False)
         frames = {t.name: read_table(spark, lake, t, facts["inputs"][str(t)]) for t in tables}
         frame = _with_split(assemble(spark, frames, config.sql), config).persist()
         try:
@@ -126,6 +126,18 @@ def standardize(spark: SparkSession, lake: Lake, config: FeaturesConfig, tables:
         finally:
             frame.unpersist()
         return Standardized(commit.version, rows, fitted, written=True)
+
+
+def find_current(lake: Lake, config: FeaturesConfig, tables: list[TableName], *, app: str) -> Standardized | None:
+    """The feature table as it stands when neither inputs nor definition changed since, else None; takes no Spark session.
+
+    Raises TableError when an input is missing.
+    """
+    into = TableName.parse(config.table)
+    known = lake.facts(into, app)
+    if known is None or any(known.get(key) != value for key, value in _definition(lake, config, tables).items()):
+        return None
+    return Standardized(lake.version(into) or 0, known["rows"], FittedFeatures.from_json(known["fitted"]), written=False)
 
 
 def load_fitted(lake: Lake, table: TableName, app: str) -> FittedFeatures:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from etl.extract import extract
+from etl.extract import Extracted, extract, is_current
 from jobs.context import Context, Report, step_main
 
 
@@ -11,7 +11,9 @@ def extract_tables(context: Context) -> Report:
     lines, facts = [], {}
     for rules in context.loaded.rules.tables:
         context.progress(f"{rules.source} → {rules.into}")
-        done = extract(context.spark, context.lake, rules, app=context.app("extract", rules.into))
+        app = context.app("extract", rules.into)
+        nothing_new = is_current(context.lake, rules, app=app)
+        done = Extracted() if nothing_new else extract(context.spark, context.lake, rules, app=app)
         lines.append(f"{rules.into}: {done.rows_in:,} in = {done.rows:,} out + {done.quarantined:,} quarantined")
         facts[str(rules.into)] = {"in": done.rows_in, "out": done.rows, "quarantined": done.quarantined, "reasons": done.reasons}
     return Report("extract", lines, facts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.contracts import TableName
-from etl.standardize import standardize
+from etl.standardize import find_current, standardize
 from jobs.context import Context, Report, step_main
 
 
@@ -12,7 +12,10 @@ def standardize_features(context: Context) -> Report:
     config = context.pipeline.features
     context.progress(f"{config.table}: join, split by {config.split.by}, fit on train, apply")
     tables = [TableName.parse(str(table.into)) for table in context.loaded.rules.tables]
-    done = standardize(context.spark, context.lake, config, tables, app=context.app("standardize", config.table))
+    app = context.app("standardize", config.table)
+    done = find_current(context.lake, config, tables, app=app)
+    if done is None:
+        done = standardize(context.spark, context.lake, config, tables, app=app)
     shares = ", ".join(f"{name} {rows:,}" for name, rows in sorted(done.rows.items()))
     state = "written" if done.written else "unchanged"
     lines = [

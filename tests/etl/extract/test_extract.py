@@ -9,7 +9,7 @@ from core.contracts import TableName
 from core.errors import TableError
 from core.lake.catalog import Lake
 from core.lake.tables import read_table
-from etl.extract import Extracted, extract
+from etl.extract import Extracted, extract, is_current
 from etl.rules.config import RuleSet
 
 INTO, QUARANTINE = TableName.parse("extracted.numbers"), TableName.parse("quarantine.numbers")
@@ -144,3 +144,15 @@ def test_an_empty_raw_table_writes_nothing_and_a_missing_one_is_named(spark, lak
 
     assert extract(spark, lake, numbers.tables[0], app=APP) == Extracted()
     assert not lake.exists(INTO)
+
+
+def test_the_logs_alone_tell_whether_there_is_something_to_do(spark, lake, land, numbers) -> None:
+    rules = numbers.tables[0]
+    with pytest.raises(TableError, match="there is no table raw.lines: run step 'ingest' first"):
+        is_current(lake, rules, app=APP)
+    land("raw.lines", 1, [b"a=1", b"junk"])
+    assert not is_current(lake, rules, app=APP)
+    extract(spark, lake, rules, app=APP)
+    assert is_current(lake, rules, app=APP)
+    land("raw.lines", 2, [b"b=2"])
+    assert not is_current(lake, rules, app=APP)

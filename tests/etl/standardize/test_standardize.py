@@ -7,7 +7,7 @@ from core.contracts import TableName
 from core.errors import ConfigError, TableError
 from core.lake.catalog import Lake
 from core.lake.tables import append, read_table
-from etl.standardize import FeaturesConfig, load_fitted, standardize
+from etl.standardize import FeaturesConfig, find_current, load_fitted, standardize
 
 SALES = TableName.parse("extracted.sales")
 INTO = TableName.parse("features.sales")
@@ -65,8 +65,11 @@ def test_the_table_has_raw_columns_label_split_and_features_fitted_on_train_only
 
 
 def test_nothing_is_written_until_inputs_or_definition_change(spark, lake):
+    assert find_current(lake, config(), [SALES], app=APP) is None
     assert run(spark, lake).written
-    assert not run(spark, lake).written
+    again = run(spark, lake)
+    assert not again.written
+    assert find_current(lake, config(), [SALES], app=APP) == again
     assert lake.version(INTO) == 0
     assert run(spark, lake, config(transforms=[{"kind": "minmax", "columns": ["price"]}])).version == 1
     add(spark, lake, 2, rows(55, 3))
