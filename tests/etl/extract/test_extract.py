@@ -148,7 +148,7 @@ def test_an_empty_raw_table_writes_nothing_and_a_missing_one_is_named(spark, lak
 
 def test_the_logs_alone_tell_whether_there_is_something_to_do(spark, lake, land, numbers) -> None:
     rules = numbers.tables[0]
-    with pytest.raises(TableError, match="there is no table raw.lines: run step 'ingest' first"):
+    with pytest.raises(TableError, match=r"there is no table raw\.lines: run step 'ingest' first"):
         is_current(lake, rules, app=APP)
     land("raw.lines", 1, [b"a=1", b"junk"])
     assert not is_current(lake, rules, app=APP)
