@@ -196,10 +196,10 @@ def load_settings(root: Path | None = None, profile: str | None = None, environm
             document = read_yaml(file)
             validate({"root": root, **document}, Settings, str(file))  # name the file at fault before merging
             _merge(merged, document)
-    secrets = _read_secrets(root / merged.get("home", "var") / "secrets.yaml", root)
-    _merge(merged, secrets)
     overrides = _from_environment(environment)
     validate({"root": root, **overrides}, Settings, f"environment ({_PREFIX}…)")
+    home = overrides.get("home", merged.get("home", "var"))
+    _merge(merged, _read_secrets(root / home / "secrets.yaml", root))
     _merge(merged, overrides)
     return validate(merged, Settings, "settings")
 

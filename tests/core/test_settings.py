@@ -82,6 +82,15 @@ def test_secrets_stand_in_a_file_of_their_own_and_are_never_shown(root):
     assert stronger.database.password.get_secret_value() == "from-environment"
 
 
+def test_secrets_are_read_in_the_home_folder_that_the_environment_names(root, tmp_path):
+    secrets = tmp_path / "elsewhere" / "secrets.yaml"
+    secrets.parent.mkdir()
+    secrets.write_text("database: {password: from-file}\n")
+    secrets.chmod(0o600)
+    settings = load_settings(root, environment={"MAAS__HOME": str(secrets.parent)})
+    assert settings.database.password.get_secret_value() == "from-file"
+
+
 def test_secrets_that_others_may_read_are_refused(root):
     secrets = root / "var" / "secrets.yaml"
     secrets.parent.mkdir()
