@@ -2,13 +2,25 @@
 SHELL := /bin/bash
 BIN := .venv/bin
 
-.PHONY: help setup demo test lint format types contracts tests bench-setup bench-serving bench-score bench-loader bench-etl bench clean
+.PHONY: help setup demo test lint format types contracts tests setup-cluster cluster-up cluster-down cluster-status test-cluster bench-setup bench-serving bench-score bench-loader bench-etl bench clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## system packages, uv, the locked environment, the jars (done once)
 	@tools/setup
+
+setup-cluster: setup ## the servers of the cluster profile: MariaDB, Hadoop, Kafka, S3 … (done once)
+	@tools/setup-cluster
+
+cluster-up: setup-cluster ## start HDFS, YARN, MariaDB, MongoDB, S3 and Kafka on this machine, supervised
+	@$(BIN)/maas cluster up
+
+cluster-status: ## what they do, and the memory they hold
+	@$(BIN)/maas cluster status
+
+cluster-down: ## end them; their data stays in var/cluster
+	@$(BIN)/maas cluster down
 
 demo: setup ## the main job on real data: raw sources → Delta → training → registry → REST and batch scores
 	@$(BIN)/python -m jobs.demo
@@ -29,8 +41,11 @@ types: setup ## mypy, strict
 contracts: setup ## which package may import which
 	@$(BIN)/lint-imports
 
-tests: setup ## pytest (ARGS="-k …" for some)
+tests: setup-cluster ## pytest (ARGS="-k …" for some)
 	@$(BIN)/pytest $(ARGS)
+
+test-cluster: setup-cluster ## the tests that need the cluster; they start one of their own
+	@$(BIN)/pytest -m cluster $(ARGS)
 
 bench: bench-etl bench-loader bench-score bench-serving ## all four benchmarks
 

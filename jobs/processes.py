@@ -1,8 +1,7 @@
-"""The processes of `maas up`: how they are started, recorded, recognized and ended."""
+"""The processes of `maas up` and `maas cluster up`: how they are started, recorded, recognized and ended."""
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import signal
@@ -21,7 +20,6 @@ MARK = "MAAS_SERVICE"
 """In the environment of each process of ours: run folder and service, so that a child is known when its parent is gone."""
 
 _SAME_START_S = 1.0
-_PROBE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +31,23 @@ class Service:
     host: str
     port: int
     health: str
-    """The path that answers 200 when the service is well."""
+    """The URL by which ``jobs.health`` asks how it is."""
     log: str
     grace_s: float
     """How long it may take to end after SIGTERM."""
     environment: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    """Environment too, and what its health is asked with; handed over through a pipe and never written to a file."""
+    url: str = ""
+    """What a person is shown as its address; empty: ``http://HOST:PORT``."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceState:
-    """What a service is doing: ``starting``, ``up``, ``already up``, ``restarting``, ``unsupervised`` or ``down``."""
+    """What a service is doing.
+
+    ``starting``, ``not ready``, ``up``, ``already up``, ``not answering``, ``restarting``, ``unsupervised`` or ``down``.
+    """
 
     name: str
     state: str
@@ -52,6 +57,7 @@ class ServiceState:
     port: int
     url: str
     log: str
+    health: str
     restarts: int = 0
     detail: str = ""
     """What there is to know beside it, such as a model that is not served."""
@@ -98,7 +104,7 @@ def write_json(path: Path, document: Any) -> None:
 
 def start(service: Service, run: Path) -> subprocess.Popen[bytes]:
     """Start the service in a session of its own, with its output at the end of its log."""
-    environment = {**os.environ, **service.environment, MARK: mark(run, service.name)}
+    environment = {**os.environ, **service.environment, **service.secrets, MARK: mark(run, service.name)}
     with Path(service.log).open("ab") as log:
         return subprocess.Popen(
             service.command, cwd=run, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
@@ -127,22 +133,24 @@ def lives(pid: int, started: float) -> bool:
         return False
 
 
-def members(run: Path, names: Iterable[str]) -> list[psutil.Process]:
-    """The live processes that bear the mark of one of the services: it and all that it started."""
-    marks = {mark(run, name) for name in names}
+def members(run: Path, names: Iterable[str] | None = None) -> list[psutil.Process]:
+    """The live processes that bear the mark of one of the services (None: of any): it and all that it started."""
+    wanted = None if names is None else {mark(run, name) for name in names}
     found = []
     for process in psutil.process_iter():
         try:
-            if process.environ().get(MARK) in marks and process.status() != psutil.STATUS_ZOMBIE:
+            theirs = process.environ().get(MARK, "")
+            ours = theirs.startswith(mark(run, "")) if wanted is None else theirs in wanted
+            if ours and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
     return found
 
 
-def end(run: Path, names: Iterable[str], grace_s: float) -> None:
-    """End every process of those services: SIGTERM, and after ``grace_s`` SIGKILL."""
-    names = tuple(names)
+def end(run: Path, names: Iterable[str] | None, grace_s: float) -> None:
+    """End every process of those services (None: of all): SIGTERM, and after ``grace_s`` SIGKILL."""
+    names = None if names is None else tuple(names)
     send(members(run, names), signal.SIGTERM)
     deadline = time.monotonic() + grace_s
     while members(run, names):
@@ -158,15 +166,3 @@ def send(processes: Iterable[psutil.Process], number: signal.Signals) -> None:
             process.send_signal(number)
         except psutil.NoSuchProcess:
             continue
-
-
-def is_healthy(host: str, port: int, path: str) -> bool:
-    """Whether a GET of ``path`` answers 200 within two seconds."""
-    connection = http.client.HTTPConnection(host, port, timeout=_PROBE_S)
-    try:
-        connection.request("GET", path)
-        return connection.getresponse().status == http.client.OK
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -67,6 +67,16 @@ def show_services(out: Console, states: Sequence[ServiceState]) -> None:
         show_rows(out, "services", columns, [(s.name, s.state, str(s.pid), s.restarts, s.url, s.log, s.detail) for s in states])
     if all(state.state == "down" for state in states):
         out.print("nothing runs: start it with `maas up`")
+
+
+def show_cluster(out: Console, states: Sequence[ServiceState], memory_mb: Mapping[str, float]) -> None:
+    """The services of the cluster profile."""
+    if states:
+        columns = ("service", "state", "pid", "restarts", "MB", "address", "detail")
+        rows = [(s.name, s.state, str(s.pid), s.restarts, round(memory_mb.get(s.name, 0)), s.url, s.detail) for s in states]
+        show_rows(out, f"services: {sum(memory_mb.values()):,.0f} MB", columns, rows)
+    if all(state.state == "down" for state in states):
+        out.print("nothing runs: start it with `maas cluster up`")
 
 
 def show_findings(out: Console, findings: Sequence[Finding]) -> None:

@@ -2,7 +2,7 @@
 
 It leaves its terminal, holds ``RUN/supervisor.lock`` while it lives, and writes ``RUN/services.json`` whenever something changes.
 What dies is started again after 0.5 s, 1 s, 2 s … 30 s; a minute of health forgives earlier deaths. What stops answering for
-30 s is ended and started again.
+30 s is ended and started again. The services' secrets come through standard input, once, and stay in memory.
 """
 
 from __future__ import annotations
@@ -15,15 +15,18 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from core.logs import configure
-from jobs.processes import Record, Service, ServiceState, end, is_healthy, start, start_time
+from jobs.health import ask
+from jobs.processes import Record, Service, ServiceState, end, start, start_time
 
 PLAN, RECORD, LOCK = "plan.json", "services.json", "supervisor.lock"
 
 _TICK_S = 0.1
+_PROBE_SOON_S = 0.3
 _PROBE_EVERY_S = 2.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
 _FORGIVEN_AFTER_S = 60.0
@@ -41,6 +44,7 @@ class Ward:
     run: Path
     process: subprocess.Popen[bytes] | None = None
     state: str = "starting"
+    detail: str = ""
     started: float = 0.0
     restarts: int = 0
     failures: int = 0
@@ -62,8 +66,19 @@ class Ward:
     def describe(self) -> ServiceState:
         """The state as it is recorded."""
         service, pid = self.service, self.process.pid if self.process else 0
-        url = f"http://{service.host}:{service.port}"
-        return ServiceState(service.name, self.state, pid, self.started, service.port, url, service.log, self.restarts)
+        url = service.url or f"http://{service.host}:{service.port}"
+        return ServiceState(
+            service.name,
+            self.state,
+            pid,
+            self.started,
+            service.port,
+            url,
+            service.log,
+            service.health,
+            self.restarts,
+            self.detail,
+        )
 
     def _start(self, now: float) -> None:
         self.process = start(self.service, self.run)
@@ -72,40 +87,44 @@ class Ward:
         _log.info("started %s", self.service.name, extra={"service": self.service.name, "pid": self.process.pid})
 
     def _probe(self, now: float) -> None:
-        if is_healthy(self.service.host, self.service.port, self.service.health):
-            self.well_since = self.well_since or now
+        health = ask(self.service.health, self.service.secrets)
+        if health.answers:
             self.unwell_since = now
-            self.state = "up"
-            if now - self.well_since > _FORGIVEN_AFTER_S:
-                self.failures = 0
         elif now - self.unwell_since > (_START_UP_S if self.well_since is None else _HUNG_AFTER_S):
             self._mourn(now, "did not answer")
             return
-        self.probe_at = now + (_PROBE_EVERY_S if self.state == "up" else _TICK_S)
+        if health.well:
+            self.well_since = self.well_since or now
+            self.state, self.detail = "up", ""
+            if now - self.well_since > _FORGIVEN_AFTER_S:
+                self.failures = 0
+        elif health.answers:
+            self.state, self.detail = "not ready", health.trouble
+        self.probe_at = now + (_PROBE_EVERY_S if health.well else _PROBE_SOON_S)
 
     def _mourn(self, now: float, why: str) -> None:
         end(self.run, [self.service.name], self.service.grace_s)
         if self.process is not None:
             self.process.wait()
         pause = min(_FIRST_PAUSE_S * 2**self.failures, _LONGEST_PAUSE_S)
-        self.process, self.started, self.state = None, 0.0, "restarting"
+        self.process, self.started, self.state, self.detail = None, 0.0, "restarting", ""
         self.failures += 1
         self.restarts += 1
         self.start_at = now + pause
         _log.warning("%s %s, starts again in %.1f s", self.service.name, why, pause, extra={"service": self.service.name})
 
 
-def main(run: Path) -> None:
+def main(run: Path, secrets: Mapping[str, Mapping[str, str]]) -> None:
     """Supervise until SIGTERM or SIGINT, then end all services and remove the record."""
     plan = json.loads((run / PLAN).read_text(encoding="utf-8"))
     with (run / LOCK).open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         configure(Path(plan["logs"]), "supervisor", plan["level"])
-        wards = [Ward(Service(**service), run) for service in plan["services"]]
+        wards = [Ward(Service(**service, secrets=secrets[service["name"]]), run) for service in plan["services"]]
         stop = _stop_on_signals()
         _supervise(wards, run, stop)
         _log.info("ending %s", ", ".join(ward.service.name for ward in wards))
-        end(run, [ward.service.name for ward in wards], max(ward.service.grace_s for ward in wards))
+        end(run, None, max(ward.service.grace_s for ward in wards))
         (run / RECORD).unlink(missing_ok=True)
 
 
@@ -147,9 +166,10 @@ def _leave_terminal(run: Path) -> None:
 
 
 if __name__ == "__main__":
+    handed = json.load(sys.stdin)
     _leave_terminal(Path(sys.argv[1]))
     try:
-        main(Path(sys.argv[1]))
+        main(Path(sys.argv[1]), handed)
     except Exception:
         _log.exception("the supervisor ended by an error")
         raise

@@ -1,15 +1,24 @@
 """What every test may use: one Spark session and one cluster for the whole run."""
 
 import os
+import shutil
+import signal
+import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import pymysql
 import pytest
 from pyspark.sql import SparkSession
 
 from core.settings import Settings, load_settings
 from core.spark import build_session
+from jobs.cluster import beside, local
+from jobs.cluster.services_file import OFFSET
+from jobs.processes import ServiceState, members, send
 
 ROOT = Path(__file__).parents[1]
 
@@ -26,25 +35,96 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     session.stop()
 
 
+class Services:
+    """A cluster that this run started, whose services a test may kill."""
+
+    def __init__(self, home: Path) -> None:
+        base = load_settings(ROOT, "cluster", {})
+        self.environment = beside.variables(base, beside.free_offset(base), str(home))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(OFFSET, self.environment[OFFSET])
+            local.up(self.settings)
+
+    @property
+    def settings(self) -> Settings:
+        return load_settings(ROOT, "cluster", self.environment)
+
+    def state(self, name: str) -> ServiceState:
+        return next(state for state in local.status(self.settings) if state.name == name)
+
+    def kill(self, name: str) -> None:
+        """SIGKILL all processes of a service at once; its supervisor starts it again."""
+        send(members(local.group(self.settings).run, [name]), signal.SIGKILL)
+
+    def wait_up(self, name: str, timeout_s: float = 90) -> ServiceState:
+        """The state of a service once it is well."""
+        deadline = time.monotonic() + timeout_s
+        while (state := self.state(name)).state != "up":
+            assert time.monotonic() < deadline, state
+            time.sleep(0.2)
+        return state
+
+    def down(self) -> None:
+        local.down(self.settings)
+
+
 @pytest.fixture(scope="session")
-def cluster() -> Settings:
+def services() -> Iterator[Services]:
+    """A cluster of this run's own, at free ports; ended with the run."""
+    home = Path(tempfile.mkdtemp(prefix="maas-cluster-"))
+    home.chmod(0o711)  # MariaDB runs as another user
+    running = Services(home)
+    yield running
+    running.down()
+    shutil.rmtree(home)
+
+
+@pytest.fixture(scope="session")
+def cluster_environment(request: pytest.FixtureRequest) -> dict[str, str]:
+    """The variables under which a command uses the cluster, with databases, bucket and folders of this run's own.
+
+    The cluster is the one whose home folder ``MAAS_TEST_HOME`` names, else one that is started for this run.
+    """
+    home = os.environ.get("MAAS_TEST_HOME")
+    shared = {"MAAS_PROFILE": "cluster", "MAAS__HOME": home} if home else request.getfixturevalue("services").environment
+    return own_names(shared)
+
+
+@pytest.fixture(scope="session")
+def cluster(cluster_environment: dict[str, str]) -> Settings:
     """The settings of running services, with databases, bucket and folders of this run's own."""
-    home = os.environ["MAAS_TEST_HOME"]
-    token = uuid.uuid4().hex[:8]
+    return load_settings(ROOT, "cluster", cluster_environment)
+
+
+def own_names(environment: dict[str, str]) -> dict[str, str]:
+    """``environment`` with databases and a bucket that are made here, and folders, that no other test uses."""
+    settings, token = load_settings(ROOT, "cluster", environment), uuid.uuid4().hex[:8]
     own = {
-        "MAAS__HOME": home,
-        "MAAS__LAKE__ROOT": f"hdfs://127.0.0.1:19000/{token}/lake",
-        "MAAS__DATABASE__URL": f"mysql+pymysql://maas@127.0.0.1:13306/maas_{token}",
-        "MAAS__JOURNAL__URL": f"mongodb://127.0.0.1:27117/maas_{token}",
-        "MAAS__MLFLOW__DATABASE": f"mysql+pymysql://maas@127.0.0.1:13306/mlflow_{token}",
+        **environment,
+        "MAAS__LAKE__ROOT": settings.lake.root.replace("/maas/", f"/{token}/"),
+        "MAAS__DATABASE__URL": f"{settings.database.url}_{token}",
+        "MAAS__JOURNAL__URL": f"{settings.journal.url}_{token}",
+        "MAAS__MLFLOW__DATABASE": f"{settings.mlflow.database}_{token}",
         "MAAS__MLFLOW__ARTIFACTS": f"s3://{token}/mlflow",
     }
-    return load_settings(ROOT, "cluster", own)
+    named = load_settings(ROOT, "cluster", own)
+    for url, password in ((named.database.url, named.database.password), (named.mlflow.database, named.mlflow.password)):
+        place = urlsplit(url)
+        assert password is not None
+        with (
+            pymysql.connect(
+                host=place.hostname, port=place.port or 0, user=place.username, password=password.get_secret_value()
+            ) as connection,
+            connection.cursor() as cursor,
+        ):
+            cursor.execute(f"CREATE DATABASE `{place.path.lstrip('/')}` CHARACTER SET utf8mb4")
+    local.make_bucket(named)
+    return own
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that need the cluster come last, and are marked."""
     for item in items:
-        if "cluster" in getattr(item, "fixturenames", ()):
+        if {"cluster", "cluster_environment", "services"} & {*getattr(item, "fixturenames", ())}:
             item.add_marker("cluster")
     items.sort(key=lambda item: item.get_closest_marker("cluster") is not None)

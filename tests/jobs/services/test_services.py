@@ -13,7 +13,8 @@ from core.errors import CorruptFile, PortInUse, ServiceError
 from core.registry.store import Store
 from core.settings import Settings
 from jobs import services
-from jobs.processes import is_healthy, lives, members, start_time
+from jobs.health import ask
+from jobs.processes import Service, lives, members, start_time
 
 NAMES = ("mlflow", "model-server")
 
@@ -100,7 +101,7 @@ def test_a_service_that_ends_again_and_again_is_started_ever_later_and_said_with
     run = tmp_path / "var" / "run"
     start_one(settings, run, ["/bin/sh", "-c", "echo no model today >&2; exit 3"])
     with pytest.raises(ServiceError, match=r"ends again and again; the last it wrote is 'no model today', the rest is in"):
-        services._wait_until_up(run, 30)
+        services.group(settings).wait(30)
     services.down(settings)
     said = (tmp_path / "var" / "logs" / "supervisor.jsonl").read_text()
     assert "model-server ended with exit status 3, starts again in 0.5 s" in said
@@ -130,20 +131,21 @@ def test_a_damaged_record_is_named(tmp_path, settings):
 def test_a_health_check_takes_only_200_for_well():
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
-    assert not is_healthy("127.0.0.1", port, "/ping")
+    health = ask(f"http://127.0.0.1:{port}/ping", {})
+    assert (health.answers, health.trouble) == (False, f"nothing listens at 127.0.0.1:{port}")
 
 
 def start_one(settings, run, command):
     """The supervisor with one service, as ``up`` starts it."""
     run.mkdir(parents=True)
-    service = services.Service(
+    service = Service(
         name="model-server",
         command=tuple(command),
         host="127.0.0.1",
         port=1,
-        health="/ping",
+        health="http://127.0.0.1:1/ping",
         log=str(settings.at_home(settings.logs.folder) / "model-server.log"),
         grace_s=3,
     )
-    services._start_supervisor(settings, run, [service])
+    services.group(settings).start([service])
     wait_for(lambda: json.loads((run / "services.json").read_text())["services"][0]["pid"] or command[0] == "/bin/sh")

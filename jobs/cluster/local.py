@@ -1,0 +1,143 @@
+"""``maas cluster up``, ``down`` and ``status``: the services of the cluster profile on this machine, supervised."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import psutil
+
+from core.errors import ConfigError, ServiceError
+from core.settings import Settings
+from jobs.cluster import hadoop, servers
+from jobs.cluster.keys import with_secrets
+from jobs.cluster.services_file import Name, ServicesFile
+from jobs.cluster.site import Site
+from jobs.group import Group, Secrets, free_port
+from jobs.health import s3_client
+from jobs.processes import Record, Service, ServiceState, lives, members
+from jobs.supervisor import RECORD
+
+_GRACE_S = 20.0
+_START_S = 180.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """How one name of ``start`` becomes processes."""
+
+    services: Callable[[Site], list[Service]]
+    prepare: Callable[[Site], None] | None = None
+
+
+_PARTS: Mapping[Name, _Part] = {
+    "hdfs": _Part(hadoop.hdfs, hadoop.prepare_hdfs),
+    "yarn": _Part(hadoop.yarn),
+    "mariadb": _Part(servers.mariadb, servers.prepare_mariadb),
+    "mongodb": _Part(servers.mongodb),
+    "s3": _Part(servers.s3),
+    "kafka": _Part(servers.kafka, servers.prepare_kafka),
+    "spark": _Part(servers.spark),
+}
+
+
+def up(settings: Settings, only: Sequence[str] = (), *, timeout_s: float = _START_S) -> list[ServiceState]:
+    """Start the services that ``services.yaml`` (or ``only``) names and return when each answers its own protocol.
+
+    The first start makes their folders and passwords. Running again starts nothing. Raises PortInUse before anything is started,
+    ConfigError, and ServiceError when a service does not come up; what was started is then ended.
+    """
+    file = ServicesFile.of(settings)
+    wanted = _chosen(file, only)
+    settings = with_secrets(settings)
+    site = Site(settings, file)
+    states = group(settings).up(lambda: _make(site, wanted), _secrets(settings), timeout_s)
+    running = {state.name for state in states}
+    if missing := [service.name for name in wanted for service in _PARTS[name].services(site) if service.name not in running]:
+        raise ServiceError(f"{', '.join(missing)} cannot join services that run already: `maas cluster down` first")
+    if "s3" in wanted:
+        make_bucket(settings)
+    return states
+
+
+def down(settings: Settings) -> list[ServiceState]:
+    """End them all; returns those that ran. Nothing to end is no error."""
+    return group(settings).down()
+
+
+def status(settings: Settings) -> list[ServiceState]:
+    """What each is doing now, asked in its own protocol; empty when none was started."""
+    return group(settings).status(_secrets(settings))
+
+
+def memory(settings: Settings) -> dict[str, float]:
+    """Megabytes that each service and its supervisor hold now; what processes share is counted once (PSS)."""
+    run = group(settings).run
+    record = Record.read(run / RECORD)
+    if record is None:
+        return {}
+    held = {state.name: members(run, [state.name]) for state in record.services}
+    held["supervisor"] = [psutil.Process(record.supervisor)] if lives(record.supervisor, record.started) else []
+    return {name: sum(map(_pss, processes)) / 1e6 for name, processes in held.items()}
+
+
+def group(settings: Settings) -> Group:
+    """The run folder and the supervisor of the services."""
+    return Group.of(settings, "services/run", "maas cluster up", _GRACE_S)
+
+
+def _pss(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_full_info().pss)
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return 0
+
+
+def _chosen(file: ServicesFile, only: Sequence[str]) -> list[Name]:
+    known = list(_PARTS)
+    if unknown := [name for name in only if name not in known]:
+        raise ConfigError(f"unknown service {unknown[0]!r}: there are {', '.join(known)}")
+    return [name for name in known if name in (only or file.start)]
+
+
+def _make(site: Site, wanted: Sequence[Name]) -> list[Service]:
+    """The services, their folders ready. What can be prepared beside each other is."""
+    services = [service for name in wanted for service in _PARTS[name].services(site)]
+    for service in services:
+        free_port(service.host, service.port, service.name, "run a second cluster at other ports: `maas cluster env --help`")
+    site.data("run").mkdir(parents=True, exist_ok=True)
+    for folder in (site.data("run"), site.data("run").parent):
+        folder.chmod(0o711)
+    if {"hdfs", "yarn"} & set(wanted):
+        hadoop.write_conf(site)
+    with ThreadPoolExecutor() as pool:
+        for done in [pool.submit(prepare, site) for name in wanted if (prepare := _PARTS[name].prepare)]:
+            done.result()
+    return services
+
+
+def _secrets(settings: Settings) -> Secrets:
+    """What the health of a service is asked with, as far as it is known."""
+    database, keys = settings.database, settings.s3
+    known: dict[str, dict[str, str]] = {}
+    if database.password:
+        known["mariadb"] = {"PASSWORD": database.password.get_secret_value()}
+    if keys.access_key and keys.secret_key:
+        known["s3"] = {
+            "ROOT_ACCESS_KEY": keys.access_key.get_secret_value(),
+            "ROOT_SECRET_KEY": keys.secret_key.get_secret_value(),
+        }
+    return known
+
+
+def make_bucket(settings: Settings) -> None:
+    """Make the bucket of MLflow's artifacts unless it is there."""
+    place = urlsplit(settings.mlflow.artifacts)
+    if place.scheme != "s3":
+        return
+    keys = _secrets(settings)["s3"]
+    client = s3_client(settings.s3.endpoint or "", keys["ROOT_ACCESS_KEY"], keys["ROOT_SECRET_KEY"])
+    if place.netloc not in {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}:
+        client.create_bucket(Bucket=place.netloc)
