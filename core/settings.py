@@ -45,12 +45,17 @@ class HdfsSettings(Strict):
     """How HDFS is reached, where a URL begins with ``hdfs://``."""
 
     web: tuple[str, ...] = ()
-    """WebHDFS addresses of the NameNodes, ``http://HOST:PORT``; the first that answers is used."""
+    """WebHDFS addresses of the NameNodes, ``http://HOST:PORT``; the first that answers is used. One text: commas between."""
     user: str = "maas"
     kerberos: bool = False
     """Whether WebHDFS is asked with a ticket (``kinit`` or a keytab makes one) instead of a user's name."""
     conf: Path | None = None
     """Hadoop's configuration folder (``core-site.xml`` …), below ``home`` or absolute; for Spark, YARN and native readers."""
+
+    @field_validator("web", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return tuple(value.split(",")) if isinstance(value, str) else value
 
 
 class S3Settings(Strict):
