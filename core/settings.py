@@ -26,7 +26,19 @@ class SparkSettings(Strict):
     """How sessions are built."""
 
     master: str = "local[2]"
-    """``local[N]``, ``yarn`` or ``spark://HOST:PORT``."""
+    """``local[N]``, ``yarn`` (client mode) or ``spark://HOST:PORT``; the keys down to ``start_timeout_s`` are for these."""
+    executors: int = Field(default=2, ge=1)
+    executor_cores: int = Field(default=1, ge=1)
+    executor_memory: str = "1g"
+    """Heap of an executor's JVM."""
+    executor_overhead: str = "512m"
+    """What an executor may use besides: Python workers (scoring: 300 MB a core, a training rank: 600 MB), buffers."""
+    host: str = _LOOPBACK
+    """The address of this machine at which executors reach the driver. With a loopback address executors bind loopback too."""
+    environment: Literal["installed", "packed"] = "installed"
+    """``installed``: nodes have this Python environment and these jars at the same paths; ``packed``: both are shipped."""
+    start_timeout_s: int = Field(default=120, ge=1)
+    """How long the cluster may take to give the first executor."""
     driver_memory: str = "2g"
     shuffle_partitions: int = Field(default=2, ge=1)
     jars: Path = Path("jars/spark")

@@ -1,4 +1,4 @@
-"""The Spark session: one builder for every job and test."""
+"""The Spark session: one builder for every job and test, on this machine, on YARN and on Spark's own cluster."""
 
 from __future__ import annotations
 
@@ -6,16 +6,21 @@ import logging
 import os
 import shutil
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pyspark
+import pyspark.find_spark_home
+from py4j.protocol import Py4JError, Py4JJavaError  # type: ignore[import-untyped]
 from pyspark import SparkContext
 from pyspark.errors import PySparkRuntimeError
 from pyspark.sql import SparkSession
 
-from core.errors import ConfigError
+from core.errors import ConfigError, ServiceError
+from core.executors import Executors, is_local, require_master
 
 _BASE = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
@@ -28,11 +33,15 @@ _BASE = {
     "spark.sql.ansi.enabled": "true",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     "spark.sql.adaptive.enabled": "true",
+    # HotSpot interprets methods above 8,000 bytes, which Spark's default allows: half the speed with many columns
+    "spark.sql.codegen.hugeMethodLimit": "8000",
     "spark.databricks.delta.snapshotPartitions": "2",
     # training reads data files by their footers: a deletion vector would bring deleted rows back
     "spark.databricks.delta.properties.defaults.enableDeletionVectors": "false",
     "spark.sql.warehouse.dir": "file:/tmp/maas-no-warehouse",
 }
+_SHIPPED_PYTHON = "./environment/bin/python"
+_POLL_S = 0.1
 
 
 def build_session(
@@ -44,46 +53,139 @@ def build_session(
     jars: Path,
     options: Mapping[str, str] | None = None,
     log: Path | None = None,
+    executors: Executors = Executors(),  # noqa: B008 — frozen
+    hadoop: Path | None = None,
+    user: str | None = None,
+    code: Path | None = None,
+    environment: Path | None = None,
 ) -> SparkSession:
-    """A session with Delta and the JDBC drivers of ``jars`` loaded; an active session of this process is returned as it is.
+    """A session with Delta and the drivers of ``jars`` loaded; an active session of this process is returned as it is.
 
-    What the JVM says goes to the file ``log`` (default: to standard error). Raises ConfigError when Java or the jars are
-    missing, or the JVM does not start.
+    ``executors`` and what follows matter off this machine: ``hadoop`` is the folder of Hadoop's configuration, ``user`` the name
+    that HDFS and YARN know us by (None: as the ticket says), ``code`` a zip of our packages that executors import, and
+    ``environment`` the archive of the Python environment that they run in (None: they have this one at the same path).
+    Under spark-submit what its command line says comes first. What the JVM says goes to the file ``log`` (default: to standard
+    error). Raises ConfigError when Java or the jars are missing, or the JVM does not start; ServiceError when the master does not
+    answer, or gives no executor in time.
     """
     if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
         raise ConfigError("no Java found: install OpenJDK 17 or 21 (Debian: apt-get install openjdk-17-jre-headless)")
     files = sorted(jars.glob("*.jar"))
     if not any(f.name.startswith("delta-spark") for f in files):
         raise ConfigError(f"no Delta jars in {jars}: run `make jars`")
-    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
-    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
-    builder = SparkSession.builder.appName(name).master(master)
+    active = SparkSession.getActiveSession()
+    if active is not None:
+        return active
+    submitted = _submitted()
+    master = _choose_master(master, submitted)
+    require_master(master, hadoop)
+    _set_environment(hadoop, user, environment)
+    remote = not is_local(master)
     conf = {
         **_BASE,
         "spark.driver.memory": driver_memory,
         "spark.sql.shuffle.partitions": str(shuffle_partitions),
-        "spark.jars": ",".join(str(f.absolute()) for f in files),
+        "spark.jars": ",".join(f"local:{f.absolute()}" if remote and executors.installed else str(f.absolute()) for f in files),
+        **executors.conf(master, _spark_home()),
         **(options or {}),
     }
+    builder = SparkSession.builder.appName(name).master(master)
     for key, value in conf.items():
-        builder = builder.config(key, value)
+        if key not in submitted:
+            builder = builder.config(key, value)
     logging.getLogger("py4j").setLevel(logging.WARNING)
-    try:
-        with _standard_error_in(log):
-            if "PYSPARK_GATEWAY_PORT" in os.environ:
-                _add_to_running_jvm(files)
-            session = builder.getOrCreate()
-            session.sparkContext.setLogLevel("ERROR")
-    except PySparkRuntimeError as error:
-        where = f"its last words are in {log}" if log else "its last words are above"
-        raise ConfigError(f"Spark's JVM did not start; {where}; check `java -version` (17 or 21) and JAVA_HOME") from error
+    with _standard_error_in(log), _failures(master, log):
+        if submitted:
+            _add_to_running_jvm(files)
+        session = builder.getOrCreate()
+        session.sparkContext.setLogLevel("ERROR")
+    if remote:
+        _ship(session.sparkContext, code, environment)
+        _await_executor(session, master, executors)
     return session
+
+
+def _spark_home() -> Path:
+    """The folder of Spark's jars and scripts; under spark-submit pyspark itself is read from a zip."""
+    found: Any = pyspark.find_spark_home._find_spark_home  # noqa: SLF001
+    return Path(found())
+
+
+def _submitted() -> dict[str, str]:
+    """What the command line of spark-submit said; empty when this process starts its JVM itself."""
+    if "PYSPARK_GATEWAY_PORT" not in os.environ:
+        return {}
+    SparkContext._ensure_initialized()  # noqa: SLF001
+    return dict(pyspark.SparkConf().getAll())
+
+
+def _choose_master(master: str, submitted: Mapping[str, str]) -> str:
+    given = submitted.get("spark.master", "local[*]")
+    if given != "local[*]":
+        return given
+    if submitted and not is_local(master):
+        raise ConfigError(f"the profile's master is {master}: give it to spark-submit (--master {master}), or run `maas submit`")
+    return master
+
+
+def _set_environment(hadoop: Path | None, user: str | None, environment: Path | None) -> None:
+    """Set what the JVM, the executors and native readers look for in this process's environment."""
+    if hadoop is not None:
+        os.environ["HADOOP_CONF_DIR"] = os.environ["YARN_CONF_DIR"] = str(hadoop)
+    if user is not None:
+        os.environ.setdefault("HADOOP_USER_NAME", user)
+    if environment is not None:
+        os.environ["PYSPARK_PYTHON"] = _SHIPPED_PYTHON
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
+    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+
+
+def _ship(context: SparkContext, code: Path | None, environment: Path | None) -> None:
+    """Give executors our code and the environment; this process goes on with the code that it runs."""
+    if code is not None:
+        path = list(sys.path)
+        context.addPyFile(str(code))
+        sys.path[:] = path
+    if environment is not None:
+        context.addArchive(f"{environment}#environment")
+
+
+def _await_executor(session: SparkSession, master: str, executors: Executors) -> None:
+    """Return when the first executor is there; without one a job would wait for ever."""
+    tracker = session.sparkContext._jsc.sc().statusTracker()  # noqa: SLF001 — not in Python's API
+    deadline = time.monotonic() + executors.start_timeout_s
+    while len(tracker.getExecutorInfos()) < 2:  # noqa: PLR2004 — the driver is one
+        if time.monotonic() > deadline:
+            session.stop()
+            raise ServiceError(
+                f"{master} gave no executor of {executors.cores} cores and {executors.memory} + {executors.overhead} in "
+                f"{executors.start_timeout_s:g} s: its nodes are busy, too small or gone: look at its web page, or ask for less "
+                "(spark.executor_memory, spark.executor_cores)"
+            )
+        time.sleep(_POLL_S)
+
+
+@contextmanager
+def _failures(master: str, log: Path | None) -> Iterator[None]:
+    where = f"its last words are in {log}" if log else "its last words are above"
+    try:
+        yield
+    except PySparkRuntimeError as error:
+        raise ConfigError(f"Spark's JVM did not start; {where}; check `java -version` (17 or 21) and JAVA_HOME") from error
+    except Py4JJavaError as error:
+        cause: Any = error.java_exception
+        while cause.getCause() is not None:
+            cause = cause.getCause()
+        reason = str(cause.getMessage() or cause).strip().split("\n", 1)[0]
+        kind = ConfigError if "IllegalArgument" in str(cause.getClass().getName()) else ServiceError
+        raise kind(f"no Spark session on {master}: {reason}; {where}") from error
+    except Py4JError as error:
+        raise ServiceError(f"no Spark session on {master}: its JVM ended; {where}") from error
 
 
 def _add_to_running_jvm(jars: list[Path]) -> None:
     """Under spark-submit the JVM runs already: it loads classes of the session from where its own loader is told to look."""
-    SparkContext._ensure_initialized()  # noqa: SLF001
     jvm: Any = SparkContext._jvm  # noqa: SLF001
     loader = jvm.java.lang.Thread.currentThread().getContextClassLoader()
     for jar in jars:

@@ -25,9 +25,6 @@ from etl.rules.checks.volume import Volume
 from etl.rules.compile import KEPT, classify
 from etl.rules.config import TableRules
 
-_METHOD_LIMIT = "spark.sql.codegen.hugeMethodLimit"
-_COMPILED = 8_000  # HotSpot interprets methods above 8,000 bytes, which Spark's default allows: half the speed with many fields
-
 
 @dataclass(frozen=True, slots=True)
 class Extracted:
@@ -139,13 +136,10 @@ def _classified(spark: SparkSession, lake: Lake, rules: TableRules, span: _Span)
     raw = read_table(spark, lake, rules.source, span.version)
     found = classify(raw.where((F.col("_batch") > span.after) & (F.col("_batch") <= span.upto)), rules)
     bad = F.col("_problem").isNotNull()
-    limit = str(spark.conf.get(_METHOD_LIMIT))
-    spark.conf.set(_METHOD_LIMIT, _COMPILED)
     slim = found.withColumn("_raw", F.when(bad, F.col("_raw"))).persist(StorageLevel.MEMORY_AND_DISK)
     try:
         yield slim
     finally:
-        spark.conf.set(_METHOD_LIMIT, limit)
         slim.unpersist()
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from core.settings import Settings, load_settings
-from jobs import commands_cluster
+from jobs import commands_cluster, commands_spark
 from jobs.failures import one_line_errors
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
 config_app = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 app.add_typer(commands_cluster.app, name="cluster")
+commands_spark.add_to(app)
 
 Profile = Annotated[str | None, typer.Option("--profile", help="Folder of conf/ whose settings apply (default: local).")]
 PipelineName = Annotated[str, typer.Argument(help="Name of a file in conf/pipelines.")]

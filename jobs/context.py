@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.contracts import Interval
@@ -58,19 +57,10 @@ class Context:
     @cached_property
     def spark(self) -> SparkSession:
         """The session of this process."""
-        from core.spark import build_session
+        from jobs.session import open_session
 
-        spark = self.settings.spark
         self.progress("starting Spark")
-        return build_session(
-            f"maas {self.pipeline.name}",
-            master=spark.master,
-            driver_memory=spark.driver_memory,
-            shuffle_partitions=spark.shuffle_partitions,
-            jars=self.settings.at_root(spark.jars),
-            log=self.settings.at_home(self.settings.logs.folder) / "spark.log",
-            options={"spark.local.dir": str(self.settings.at_home(Path("spark"))), **spark.options},
-        )
+        return open_session(self.settings, f"maas {self.pipeline.name}")
 
     @cached_property
     def registry(self) -> Registry:
