@@ -24,7 +24,8 @@ class Executors:
     """How many executors a session asks for, and how large each is.
 
     ``memory`` is the JVM's heap; ``overhead`` is what Python workers and buffers may use besides. The driver is reached at
-    ``host``. ``installed`` says whether nodes have this environment and these jars at the same paths.
+    ``host``. ``code`` is a zip of our packages that they import; ``environment`` an archive of the Python environment that they
+    run in, where nodes do not have this one, and these jars, at the same paths.
     """
 
     count: int = 2
@@ -32,8 +33,9 @@ class Executors:
     memory: str = "1g"
     overhead: str = "512m"
     host: str = "127.0.0.1"
-    installed: bool = True
     start_timeout_s: float = 120.0
+    code: Path | None = None
+    environment: Path | None = None
 
     def conf(self, master: str, spark_home: Path) -> dict[str, str]:
         """Spark's configuration for this many executors of ``master``; empty for a local one."""

@@ -56,52 +56,58 @@ def build_session(
     executors: Executors = Executors(),  # noqa: B008 — frozen
     hadoop: Path | None = None,
     user: str | None = None,
-    code: Path | None = None,
-    environment: Path | None = None,
 ) -> SparkSession:
     """A session with Delta and the drivers of ``jars`` loaded; an active session of this process is returned as it is.
 
-    ``executors`` and what follows matter off this machine: ``hadoop`` is the folder of Hadoop's configuration, ``user`` the name
-    that HDFS and YARN know us by (None: as the ticket says), ``code`` a zip of our packages that executors import, and
-    ``environment`` the archive of the Python environment that they run in (None: they have this one at the same path).
-    Under spark-submit what its command line says comes first. What the JVM says goes to the file ``log`` (default: to standard
-    error). Raises ConfigError when Java or the jars are missing, or the JVM does not start; ServiceError when the master does not
-    answer, or gives no executor in time.
+    ``executors`` are for clusters. ``hadoop`` is the folder of Hadoop's configuration, ``user`` the name that HDFS and YARN know
+    us by (None: as the ticket says). Under spark-submit what its command line says comes first. What the JVM says goes to the
+    file ``log`` (default: to standard error). Raises ConfigError when Java or the jars are missing, or the JVM does not start;
+    ServiceError when the master does not answer, or gives no executor in time.
     """
-    if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
-        raise ConfigError("no Java found: install OpenJDK 17 or 21 (Debian: apt-get install openjdk-17-jre-headless)")
-    files = sorted(jars.glob("*.jar"))
-    if not any(f.name.startswith("delta-spark") for f in files):
-        raise ConfigError(f"no Delta jars in {jars}: run `make jars`")
+    files = _require_jars(jars)
     active = SparkSession.getActiveSession()
     if active is not None:
         return active
     submitted = _submitted()
     master = _choose_master(master, submitted)
     require_master(master, hadoop)
-    _set_environment(hadoop, user, environment)
-    remote = not is_local(master)
+    _set_environment(hadoop, user, executors.environment)
+    scheme = "" if is_local(master) or executors.environment else "local:"
     conf = {
         **_BASE,
         "spark.driver.memory": driver_memory,
         "spark.sql.shuffle.partitions": str(shuffle_partitions),
-        "spark.jars": ",".join(f"local:{f.absolute()}" if remote and executors.installed else str(f.absolute()) for f in files),
+        "spark.jars": ",".join(f"{scheme}{file}" for file in files),
         **executors.conf(master, _spark_home()),
         **(options or {}),
     }
-    builder = SparkSession.builder.appName(name).master(master)
-    for key, value in conf.items():
-        if key not in submitted:
-            builder = builder.config(key, value)
-    logging.getLogger("py4j").setLevel(logging.WARNING)
     with _standard_error_in(log), _failures(master, log):
         if submitted:
             _add_to_running_jvm(files)
-        session = builder.getOrCreate()
-        session.sparkContext.setLogLevel("ERROR")
-    if remote:
-        _ship(session.sparkContext, code, environment)
+        session = _start(name, master, {key: value for key, value in conf.items() if key not in submitted})
+    if not is_local(master):
+        _ship(session.sparkContext, executors)
         _await_executor(session, master, executors)
+    return session
+
+
+def _require_jars(folder: Path) -> list[Path]:
+    """The jars of a session, absolute; raises ConfigError when they, or Java, are missing."""
+    if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
+        raise ConfigError("no Java found: install OpenJDK 17 or 21 (Debian: apt-get install openjdk-17-jre-headless)")
+    files = sorted(folder.absolute().glob("*.jar"))
+    if not any(file.name.startswith("delta-spark") for file in files):
+        raise ConfigError(f"no Delta jars in {folder}: run `make jars`")
+    return files
+
+
+def _start(name: str, master: str, conf: Mapping[str, str]) -> SparkSession:
+    logging.getLogger("py4j").setLevel(logging.WARNING)
+    builder = SparkSession.builder.appName(name).master(master)
+    for key, value in conf.items():
+        builder = builder.config(key, value)
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
     return session
 
 
@@ -141,14 +147,14 @@ def _set_environment(hadoop: Path | None, user: str | None, environment: Path | 
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
 
 
-def _ship(context: SparkContext, code: Path | None, environment: Path | None) -> None:
+def _ship(context: SparkContext, executors: Executors) -> None:
     """Give executors our code and the environment; this process goes on with the code that it runs."""
-    if code is not None:
+    if executors.code is not None:
         path = list(sys.path)
-        context.addPyFile(str(code))
+        context.addPyFile(str(executors.code))
         sys.path[:] = path
-    if environment is not None:
-        context.addArchive(f"{environment}#environment")
+    if executors.environment is not None:
+        context.addArchive(f"{executors.environment}#environment")
 
 
 def _await_executor(session: SparkSession, master: str, executors: Executors) -> None:
@@ -189,7 +195,7 @@ def _add_to_running_jvm(jars: list[Path]) -> None:
     jvm: Any = SparkContext._jvm  # noqa: SLF001
     loader = jvm.java.lang.Thread.currentThread().getContextClassLoader()
     for jar in jars:
-        loader.addURL(jvm.java.io.File(str(jar.absolute())).toURI().toURL())
+        loader.addURL(jvm.java.io.File(str(jar)).toURI().toURL())
 
 
 @contextmanager

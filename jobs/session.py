@@ -26,7 +26,6 @@ def open_session(settings: Settings, name: str) -> SparkSession:
     from core.spark import build_session
 
     spark = settings.spark
-    remote = not is_local(spark.master) or "PYSPARK_GATEWAY_PORT" in os.environ
     return build_session(
         name,
         master=spark.master,
@@ -35,11 +34,9 @@ def open_session(settings: Settings, name: str) -> SparkSession:
         jars=settings.at_root(spark.jars),
         log=settings.at_home(settings.logs.folder) / "spark.log",
         options={"spark.local.dir": str(settings.at_home(Path("spark"))), **spark.options},
-        executors=_executors(settings),
+        executors=_executors(settings) if _is_remote(settings) else Executors(),
         hadoop=hadoop_conf(settings),
         user=None if settings.hdfs.kerberos else settings.hdfs.user,
-        code=pack_code(settings) if remote else None,
-        environment=pack_environment(settings) if remote and spark.environment == "packed" else None,
     )
 
 
@@ -61,9 +58,15 @@ def _executors(settings: Settings) -> Executors:
         memory=spark.executor_memory,
         overhead=spark.executor_overhead,
         host=spark.host,
-        installed=spark.environment == "installed",
         start_timeout_s=spark.start_timeout_s,
+        code=pack_code(settings),
+        environment=pack_environment(settings) if spark.environment == "packed" else None,
     )
+
+
+def _is_remote(settings: Settings) -> bool:
+    """Whether executors may run elsewhere: under spark-submit its command line decides."""
+    return "PYSPARK_GATEWAY_PORT" in os.environ or not is_local(settings.spark.master)
 
 
 @dataclass(frozen=True, slots=True)
