@@ -9,10 +9,16 @@ import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
+from xml.etree import ElementTree as ET
+
+from pydantic import SecretStr
 
 from core.settings import Settings
+from jobs.health import Health, ask
 
 _JAVA = (17, 21)
 _DISK_GB = 5
@@ -44,7 +50,46 @@ def examine(settings: Settings) -> list[Finding]:
                 ("port of the model server", settings.serving.host, settings.serving.port),
             )
         ),
+        *examine_services(settings),
     ]
+
+
+def examine_services(settings: Settings) -> list[Finding]:
+    """The health of each service that the settings name, wherever it runs; none in a profile that needs none."""
+    login = {"PASSWORD": _text(settings.database.password)}
+    keys = {"ROOT_ACCESS_KEY": _text(settings.s3.access_key), "ROOT_SECRET_KEY": _text(settings.s3.secret_key)}
+    named: list[tuple[str, str, str, Mapping[str, str]]] = []
+    if settings.lake.root.startswith("hdfs:"):
+        named += [("HDFS", "hdfs.web", f"namenode://{urlsplit(web).netloc}?datanodes=1", {}) for web in settings.hdfs.web]
+    if settings.spark.master == "yarn":
+        named.append(("YARN", "hdfs.conf", f"resourcemanager://{_yarn_page(settings)}?nodes=1", {}))
+    if settings.database.url.startswith("mysql"):
+        named.append(("MySQL", "database.url", f"mysql://{settings.database.url.split('://')[1]}", login))
+    if settings.journal.url:
+        named.append(("MongoDB", "journal.url", settings.journal.url, {}))
+    if settings.s3.endpoint:
+        named.append(("S3", "s3.endpoint", f"s3://{urlsplit(settings.s3.endpoint).netloc}", keys))
+    named += [("Kafka", "kafka.servers", f"kafka://{server}", {}) for server in settings.kafka.servers.split(",") if server]
+    return [_service(name, setting, ask(url, secrets), url) for name, setting, url, secrets in named]
+
+
+def _service(name: str, setting: str, health: Health, url: str) -> Finding:
+    place = f"{urlsplit(url).netloc.rpartition('@')[2]} (settings {setting})"
+    remedy = "run `maas cluster up` where the services run on this machine, and see `maas cluster status`; else mend the setting"
+    return Finding(name, health.well, f"{place} is well" if health.well else f"{place}: {health.trouble}", remedy)
+
+
+def _yarn_page(settings: Settings) -> str:
+    """Where the ResourceManager's web service is, as the configuration folder says; without one, where it is by default."""
+    file = settings.at_home(settings.hdfs.conf or Path()) / "yarn-site.xml"
+    values: dict[str | None, str | None] = {}
+    if file.is_file():
+        values = {entry.findtext("name"): entry.findtext("value") for entry in ET.parse(file).getroot()}  # noqa: S314 — our own
+    return values.get("yarn.resourcemanager.webapp.address") or "127.0.0.1:8088"
+
+
+def _text(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret else ""
 
 
 def _python() -> Finding:

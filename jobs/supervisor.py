@@ -94,7 +94,11 @@ class Ward:
             self._mourn(now, "did not answer")
             return
         if health.well:
-            self.well_since = self.well_since or now
+            if self.well_since is None:
+                self.well_since = now
+                _log.info(
+                    "%s is up after %.1f s", self.service.name, time.time() - self.started, extra={"service": self.service.name}
+                )
             self.state, self.detail = "up", ""
             if now - self.well_since > _FORGIVEN_AFTER_S:
                 self.failures = 0

@@ -36,8 +36,8 @@ _PARTS: Mapping[Name, _Part] = {
     "hdfs": _Part(hadoop.hdfs, hadoop.prepare_hdfs),
     "yarn": _Part(hadoop.yarn),
     "mariadb": _Part(servers.mariadb, servers.prepare_mariadb),
-    "mongodb": _Part(servers.mongodb),
-    "s3": _Part(servers.s3),
+    "mongodb": _Part(servers.mongodb, servers.prepare_mongodb),
+    "s3": _Part(servers.s3, servers.prepare_s3),
     "kafka": _Part(servers.kafka, servers.prepare_kafka),
     "spark": _Part(servers.spark),
 }
@@ -107,9 +107,8 @@ def _make(site: Site, wanted: Sequence[Name]) -> list[Service]:
     services = [service for name in wanted for service in _PARTS[name].services(site)]
     for service in services:
         free_port(service.host, service.port, service.name, "run a second cluster at other ports: `maas cluster env --help`")
-    site.data("run").mkdir(parents=True, exist_ok=True)
-    for folder in (site.data("run"), site.data("run").parent):
-        folder.chmod(0o711)
+    site.data("tmp").mkdir(parents=True, exist_ok=True)
+    site.data("tmp").parent.chmod(0o711)  # MariaDB's user passes through it
     if {"hdfs", "yarn"} & set(wanted):
         hadoop.write_conf(site)
     with ThreadPoolExecutor() as pool:

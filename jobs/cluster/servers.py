@@ -88,12 +88,15 @@ def mongodb(site: Site) -> list[Service]:
         raise ConfigError("settings journal.url is missing: name mongodb://127.0.0.1:PORT/NAME")
     port = site.port("journal.url", url)
     classes = (str(site.settings.root / "jars" / "mongo" / "classes"), site.jars("mongo"))
-    folder = site.data("mongodb")
-    folder.mkdir(parents=True, exist_ok=True)
     java = site.java(site.file.mongodb.heap_mb, _simple_log(), classes=classes, main="MongoMain")
     address = f"mongodb://{HOST}:{port}"
-    command = (*java, str(port), str(folder / "db"))
+    command = (*java, str(port), str(site.data("mongodb") / "db"))
     return [Service("mongodb", command, HOST, port, address, site.log("mongodb"), grace_s=10, url=address)]
+
+
+def prepare_mongodb(site: Site) -> None:
+    """Make the folder of its file."""
+    site.data("mongodb").mkdir(exist_ok=True)
 
 
 def s3(site: Site) -> list[Service]:
@@ -101,8 +104,6 @@ def s3(site: Site) -> list[Service]:
     endpoint = site.settings.s3.endpoint or ""
     port = site.port("s3.endpoint", endpoint)
     folder = site.data("s3")
-    for name in ("objects", "users", "attributes", "versions"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
     command = (
         *(site.program("versitygw"), "--port", f"{HOST}:{port}", "--iam-dir", str(folder / "users"), "--quiet"),
         *(
@@ -119,18 +120,23 @@ def s3(site: Site) -> list[Service]:
     return [Service("s3", command, HOST, port, f"s3://{HOST}:{port}", site.log("s3"), grace_s=10, secrets=secrets, url=endpoint)]
 
 
+def prepare_s3(site: Site) -> None:
+    """Make the folders that it serves."""
+    for name in ("objects", "users", "attributes", "versions"):
+        (site.data("s3") / name).mkdir(parents=True, exist_ok=True)
+
+
 def kafka(site: Site) -> list[Service]:
     """One Kafka node, broker and controller."""
     port = site.port("kafka.servers", site.settings.kafka.servers)
-    properties = site.data("kafka.properties")
-    properties.write_text(_kafka_properties(site, port, site.data("kafka")), encoding="utf-8")
-    command = (*_kafka_java(site, "kafka.Kafka"), str(properties))
+    command = (*_kafka_java(site, "kafka.Kafka"), str(site.data("kafka.properties")))
     return [Service("kafka", command, HOST, port, f"kafka://{HOST}:{port}", site.log("kafka"), grace_s=20, url=f"{HOST}:{port}")]
 
 
 def prepare_kafka(site: Site) -> None:
-    """Format the log folder, once."""
+    """Write its properties; format the log folder, once."""
     port = site.port("kafka.servers", site.settings.kafka.servers)
+    site.data("kafka.properties").write_text(_kafka_properties(site, port, site.data("kafka")), encoding="utf-8")
     make_once(site.data("kafka"), lambda part: _format_kafka(site, port, part))
 
 

@@ -59,8 +59,6 @@ class Site:
 
     def java(self, heap_mb: int, options: Sequence[str] = (), *, classes: Sequence[str], main: str) -> tuple[str, ...]:
         """The command of a small Java server: one collector thread, the quick compiler only, IPv4 only, no file in /tmp."""
-        scratch = self.data("tmp")
-        scratch.mkdir(parents=True, exist_ok=True)
         home = os.environ.get("JAVA_HOME")
         return (
             str(Path(home) / "bin" / "java") if home else self.program("java"),
@@ -71,7 +69,7 @@ class Site:
             "-XX:MaxMetaspaceSize=128m",
             "-XX:-UsePerfData",
             "-Djava.net.preferIPv4Stack=true",
-            f"-Djava.io.tmpdir={scratch}",
+            f"-Djava.io.tmpdir={self.data('tmp')}",
             *options,
             "-cp",
             os.pathsep.join(classes),
