@@ -113,6 +113,17 @@ class KafkaSettings(Strict):
     """``HOST:PORT,HOST:PORT``; empty: sources of kind ``kafka`` name their own."""
 
 
+class SourcesSettings(Strict):
+    """Where pipelines find their sources when they do not name the place whole, and the passwords of those that ask for one."""
+
+    root: str = ""
+    """What a source's ``folder`` lies below: a folder below ``home`` (default: ``home`` itself) or ``hdfs://HOST:PORT/folder``."""
+    prefix: str = Field(default="", pattern=r"^[A-Za-z0-9_.-]{0,60}$")
+    """Put before the names of databases and topics on the platform's own servers, so that two platforms may share them."""
+    passwords: dict[str, SecretStr] = {}
+    """By the name that a source's key ``password`` gives."""
+
+
 class MlflowSettings(Strict):
     """The tracking store, the place of artifacts, and the server's address."""
 
@@ -175,6 +186,7 @@ class Settings(Strict):
     database: DatabaseSettings = DatabaseSettings()
     journal: JournalSettings = JournalSettings()
     kafka: KafkaSettings = KafkaSettings()
+    sources: SourcesSettings = SourcesSettings()
     spark: SparkSettings = SparkSettings()
     mlflow: MlflowSettings = MlflowSettings()
     training: TrainingSettings = TrainingSettings()

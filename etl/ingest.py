@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from core.contracts import TableName
+from core.contracts import Interval, TableName
 from core.lake.catalog import Lake
 from core.lake.tables import append
-from etl.sources.source import Position, Source
+from etl.sources.source import Position, Session, Source
 
 RAW_COLUMNS = ("_source", "_offset", "_batch", "_ingested_at", "_header", "value")
 
@@ -26,8 +26,12 @@ class Ingested:
     position: Position
 
 
-def ingest(spark: SparkSession, lake: Lake, source: Source, into: TableName, *, app: str) -> Ingested:
+def ingest(
+    session: Session, lake: Lake, source: Source, into: TableName, *, app: str, interval: Interval | None = None
+) -> Ingested:
     """Append what ``source`` has that ``app`` has not ingested yet to the raw table ``into``.
+
+    With an ``interval``, a source that knows the time of its records adds those of that time only; the others add all.
 
     May be killed anywhere and run again, or run twice at once: each record is there once. Nothing new makes no commit.
     Raises SourceError, TableError or DiskFull; then the table is as it was.
@@ -36,13 +40,13 @@ def ingest(spark: SparkSession, lake: Lake, source: Source, into: TableName, *, 
         facts = lake.facts(into, app)
         position, batch = (facts["position"], int(facts["number"])) if facts else (None, 0)
         before = lake.info(into).rows if lake.exists(into) else 0
-        plan = source.plan(spark, position)
+        plan = source.plan(session, position, interval)
         if not plan.ranges:
             return Ingested(batch, 0, lake.version(into), position or plan.position)
-        rows = _stamped(source.read(spark, plan), batch + 1)
+        rows = _stamped(source.read(session(), plan), batch + 1)
         commit = append(lake, rows, into, app=app, number=batch + 1, facts={"position": plan.position})
         if not commit.written:  # a run that was killed got its commit through while this one planned
-            return ingest(spark, lake, source, into, app=app)
+            return ingest(session, lake, source, into, app=app, interval=interval)
         return Ingested(batch + 1, lake.info(into).rows - before, commit.version, plan.position)
 
 

@@ -6,13 +6,14 @@ airports and airlines. Its module is never imported: only its data files are rea
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import json
 import os
 import random
 import shutil
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,40 +21,61 @@ import numpy as np
 import pandas as pd
 
 from core.errors import ConfigError
+from core.settings import load_settings
+from jobs.failures import one_line_errors
 
 DAMAGED_SHARE = 0.005
 _SEED = 20130101
 _LOCAL = "America/New_York"
 _ELSEWHERE = "America/Puerto_Rico"  # the four airports that airports.csv lacks: BQN, PSE, SJU, STT
 _DONE = "COMPLETE"
+YEAR = 365
+_FIRST = pd.Timestamp("2013-01-01", tz=_LOCAL)
 
 
-def lay_out(folder: Path, *, every: int = 1) -> Path:
+def lay_out(folder: Path, *, every: int = 1, days: int = YEAR) -> Path:
     """Write the sources below ``folder`` once and return it; a folder that is complete is left as it is.
 
-    ``every`` n-th flight only makes a smaller airline.
+    ``every`` n-th flight only makes a smaller airline, ``days`` the first days of its year (by New York's calendar). A folder of
+    fewer days grows: what is in it stays at its place.
 
     ``flights.db`` (SQLite, table ``flights``), ``weather/2013-MM.jsonl``, ``reference/*.csv``, ``operations/2013-MM.log``.
-    An unfinished layout lies in a neighbouring folder until it is whole. Raises ConfigError when the package is missing.
+    An unfinished layout lies in a neighbouring folder until it is whole. Raises ConfigError when the package is missing, or the
+    folder holds another airline.
     """
-    if (folder / _DONE).is_file():
+    if _is_complete(folder, every, days):
         return folder
     data = _package_data()
+    end = _FIRST + pd.DateOffset(days=days)
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
-    shutil.rmtree(folder, ignore_errors=True)
     for name in ("weather", "reference", "operations"):
         (partial / name).mkdir(parents=True)
     flights = read_flights(data).iloc[::every].reset_index(drop=True)
     airports = pd.read_csv(data / "airports.csv")
-    _write_database(flights, partial / "flights.db")
-    _write_weather(pd.read_csv(data / "weather.csv"), partial / "weather")
+    _write_database(flights[flights["scheduled"] < end], partial / "flights.db")
+    _write_weather(pd.read_csv(data / "weather.csv"), end, partial / "weather")
     for name in ("planes", "airports", "airlines"):
         shutil.copyfile(data / f"{name}.csv", partial / "reference" / f"{name}.csv")
-    _write_log(operations(flights, airports), partial / "operations")
-    (partial / _DONE).touch()
+    events = operations(flights, airports)
+    _write_log(events if days == YEAR else events[events["at"] < end], partial / "operations")
+    (partial / _DONE).write_text(json.dumps({"every": every, "days": days}), encoding="utf-8")
+    shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
     return folder
+
+
+def _is_complete(folder: Path, every: int, days: int) -> bool:
+    if not (folder / _DONE).is_file():
+        return False
+    found = json.loads((folder / _DONE).read_text(encoding="utf-8") or "{}")
+    there = {"every": every, "days": days, **found}  # the mark of an older layout is empty
+    if there["every"] != every or there["days"] > days:
+        raise ConfigError(
+            f"{folder} holds {there['days']} days and every {there['every']}th flight of the airline, not {days} and {every}: "
+            "remove it to lay it out anew, with the tables that were read from it"
+        )
+    return bool(there["days"] == days)
 
 
 def _package_data() -> Path:
@@ -73,10 +95,13 @@ def read_flights(data: Path) -> pd.DataFrame:
 
 
 def _write_database(flights: pd.DataFrame, path: Path) -> None:
+    """Times stand as SQLite writes them, in UTC, as MySQL's DATETIME shows them too."""
     numbers = ["dep_time", "dep_delay", "arr_time", "arr_delay", "air_time"]
     table = flights.drop(columns="scheduled").astype(dict.fromkeys(numbers, "Int64"))
+    table["time_hour"] = pd.to_datetime(table["time_hour"]).dt.strftime("%Y-%m-%d %H:%M:%S")
+    types = {"flight_id": "INTEGER PRIMARY KEY", "time_hour": "DATETIME"}
     columns = ", ".join(
-        f"{name} {'TEXT' if pd.api.types.is_object_dtype(dtype) else 'INTEGER'}{' PRIMARY KEY' if name == 'flight_id' else ''}"
+        f"{name} {types.get(str(name), 'TEXT' if pd.api.types.is_object_dtype(dtype) else 'INTEGER')}"
         for name, dtype in table.dtypes.items()
     )
     rows = table.astype(object).where(table.notna(), None).itertuples(index=False, name=None)
@@ -86,8 +111,11 @@ def _write_database(flights: pd.DataFrame, path: Path) -> None:
     connection.close()
 
 
-def _write_weather(weather: pd.DataFrame, folder: Path) -> None:
-    """One JSON object an observation, nested as weather services do; a missing reading is null."""
+def _write_weather(weather: pd.DataFrame, end: pd.Timestamp, folder: Path) -> None:
+    """One JSON object an observation by time, nested as weather services do; a missing reading is null."""
+    if end < _FIRST + pd.DateOffset(days=YEAR):
+        weather = weather[pd.to_datetime(weather["time_hour"]) < end]
+    weather = weather.sort_values(["month", "time_hour", "origin"], kind="stable")
     for month, rows in weather.groupby("month"):
         lines = [
             json.dumps(
@@ -204,3 +232,23 @@ _DAMAGES: tuple[Callable[[bytes, random.Random], bytes], ...] = (
     _glued,
     _unknown_event,
 )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Lay the airline out for a profile, and fill the servers that the pipeline `flights` reads from there."""
+    from jobs.seed import fill
+
+    parser = argparse.ArgumentParser(description=(main.__doc__ or ""))
+    parser.add_argument("--profile", help="folder of conf/ whose settings apply")
+    parser.add_argument("--days", type=int, default=YEAR, choices=range(1, YEAR + 1), metavar="N", help="the first N days only")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="every Nth flight only")
+    options = parser.parse_args(arguments)
+    with one_line_errors():
+        settings = load_settings(profile=options.profile)
+        folder = lay_out(settings.at_home(Path("sources/flights")), every=options.every, days=options.days)
+        for line in [f"sources in {folder}", *fill(settings, folder)]:
+            print(line)
+
+
+if __name__ == "__main__":
+    main()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from etl.ingest import ingest
 from etl.sources.config import open_source
 from jobs.context import Context, Report, step_main
@@ -15,8 +13,9 @@ def ingest_sources(context: Context) -> Report:
     for name, config in context.pipeline.sources.items():
         into = context.pipeline.raw(name)
         context.progress(f"{into} ← {config.kind}")
-        source = open_source(config, context.settings.at_home(Path()))
-        landed = ingest(context.spark, context.lake, source, into, app=context.app("ingest", into))
+        source = open_source(config, context.settings)
+        app = context.app("ingest", into)
+        landed = ingest(lambda: context.spark, context.lake, source, into, app=app, interval=context.interval)
         lines.append(f"{into}: {landed.rows:,} new rows")
         facts[str(into)] = landed.rows
     return Report("ingest", lines, facts)

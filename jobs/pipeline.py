@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field, field_validator
 
-from core.config import Strict, load
+from core.config import Strict, read_yaml, validate
 from core.contracts import ACTIVE, Layer, ModelUid, TableName
 from core.errors import ConfigError
 from core.settings import Settings
@@ -66,7 +68,10 @@ class Loaded:
 
 
 def load_pipeline(settings: Settings, name: str) -> Loaded:
-    """Read ``conf/pipelines/NAME.yaml`` and its rules; raises ConfigError naming file, key, and the nearest valid key or name."""
+    """Read ``conf/pipelines/NAME.yaml`` with what ``conf/<profile>/pipelines/NAME.yaml`` changes in it, and its rules.
+
+    Raises ConfigError naming file, key, and the nearest valid key or name.
+    """
     folder = settings.at_root(Path("conf/pipelines"))
     file = folder / f"{name}.yaml"
     known = sorted(path.stem for path in folder.glob("*.yaml"))
@@ -74,7 +79,7 @@ def load_pipeline(settings: Settings, name: str) -> Loaded:
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known) or 'none'}"
         raise ConfigError(f"no pipeline {name!r} in {folder}: {hint}")
-    pipeline = load(file, Pipeline)
+    pipeline = _read(file, settings.at_root(Path("conf") / settings.profile / "pipelines" / file.name))
     if pipeline.name != name:
         raise ConfigError(f"{file}: key 'name' is {pipeline.name!r}, the file's name says {name!r}")
     rules = load_rules(settings.at_root(Path("conf/rules")) / f"{pipeline.rules}.yaml")
@@ -82,3 +87,20 @@ def load_pipeline(settings: Settings, name: str) -> Loaded:
     if unknown:
         raise ConfigError(f"{file}: rules {pipeline.rules!r} read {', '.join(unknown)}, which no source of the pipeline lands in")
     return Loaded(pipeline, rules, file)
+
+
+def _read(file: Path, overlay: Path) -> Pipeline:
+    document = read_yaml(file)
+    pipeline = validate(document, Pipeline, str(file))  # name the file at fault before merging
+    return validate(_laid_over(document, read_yaml(overlay)), Pipeline, str(overlay)) if overlay.is_file() else pipeline
+
+
+def _laid_over(base: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """``base`` with what ``more`` changes in it. What becomes of another kind is replaced whole: its keys mean something else."""
+    if more.get("kind", base.get("kind")) != base.get("kind"):
+        return dict(more)
+    merged = dict(base)
+    for key, value in more.items():
+        below = merged.get(key)
+        merged[key] = _laid_over(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return merged

@@ -13,12 +13,13 @@ from pyspark.errors import PySparkException
 
 import core.errors
 from core.contracts import TableName
-from core.errors import CorruptFile, DiskFull, MaasError, StorageError, TableError
+from core.errors import CorruptFile, DiskFull, MaasError, SourceError, StorageError, TableError
 
 _OURS = re.compile(r"^(?:.*\b)?core\.errors\.(\w+): (.*)$", re.MULTILINE)
 _CAUSE = re.compile(r"^(?:Caused by: |: )?((?:[a-z]\w*\.)+[A-Z]\w*(?:Exception|Error)): ?(.*)$", re.MULTILINE)
 _NO_SPACE = ("No space left on device", "Disk quota exceeded", "File too large")
 _CORRUPT = ("ChecksumException", "is not a Parquet file", "CANNOT_READ_FILE_FOOTER", "could not read footer")
+_OUTSIDE = re.compile(r"\b(?:java\.sql\.SQL|com\.mysql\.cj\.|org\.sqlite\.|org\.apache\.kafka\.|Cannot fetch offset)")
 _SHOWN = 300
 
 
@@ -27,7 +28,7 @@ def spark_failures(table: TableName, *places: Path) -> Iterator[None]:
     """Raise what Spark raises in the block as an error of ours; ``places`` are the folders that it writes to.
 
     An error of ours from a worker comes out as itself, a full disk as DiskFull, a damaged file as CorruptFile, a lost commit
-    race or a schema that does not fit as TableError, all else as StorageError.
+    race or a schema that does not fit as TableError, a database or message queue that failed as SourceError, all else as StorageError.
     """
     try:
         yield
@@ -49,6 +50,8 @@ def _translate(error: Exception, table: TableName, places: tuple[Path, ...]) -> 
     reason = root_cause(error)
     if any(mark in text for mark in _CORRUPT):
         return CorruptFile(f"a data file of {table} is damaged: {reason}: restore it from a backup", table=str(table))
+    if _OUTSIDE.search(text):
+        return SourceError(f"{table}: its source failed while it was read: {reason}: see that it runs, then run again")
     if "DELTA_" in text or "AnalysisException" in text:
         return TableError(f"{table}: {reason}", table=str(table))
     return StorageError(f"{table}: {reason}", table=str(table))

@@ -1,74 +1,69 @@
-"""Tables of a database, read through Spark's JDBC by a strictly increasing integer column."""
+"""Tables of a database, read through Spark's JDBC by a strictly increasing integer column, or by intervals of time."""
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
-from py4j.protocol import Py4JError  # type: ignore[import-untyped]
-from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.types import DataType
 
+from core.contracts import Interval
 from core.errors import ConfigError, SourceError
-from core.lake.failures import root_cause
-from etl.sources.dialect import Dialect, dialect_of, jdbc_url
-from etl.sources.source import Plan, Position, Range
+from etl.sources import spans
+from etl.sources.jdbc import Database
+from etl.sources.source import Plan, Position, Range, Session
 
-_MARK = "maas_watermark"
+_MARK, _TIME = "maas_watermark", "maas_time"
 _SLICE = 250_000
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 
 
 @dataclass(frozen=True, slots=True)
 class DatabaseSource:
-    """The rows of ``table`` with a watermark above the last one read.
+    """The rows of ``table`` with a watermark above the last one read; or with the time in ``interval``, where one is asked for.
 
     ``url`` is ``sqlite:///ABSOLUTE_PATH`` or a ``jdbc:`` URL whose driver is among the session's jars. A row that comes later
-    with a watermark below the last one read is not seen: the column must only grow, in the order of commits.
+    with a watermark below the last one read is not seen: the column must only grow, in the order of commits. Nor is a row that
+    comes later into an interval that was read: an interval is read when it is over.
     """
 
     url: str
     table: str
     watermark: str
     columns: tuple[str, ...] | None = None
+    interval: str | None = None
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
 
-    def plan(self, spark: SparkSession, position: Position | None) -> Plan:
-        """See Source.plan. Raises SourceError for null, doubled or non-integer watermarks, ConfigError for lost columns."""
-        self._columns(spark)
-        last = None if position is None else int(position["watermark"])
-        count, distinct, low, high, nulls = self._extent(spark, last)
-        if nulls:
-            raise self._wrong(f"is null in {nulls} rows")
-        if count == 0:
-            return Plan((), {"watermark": last})
-        if distinct < count:
-            raise self._wrong(f"holds {count - distinct} values more than once")
-        first = self._integer(low) - 1 if last is None else last
-        newest = self._integer(high)
-        slices = -(-count // _SLICE)
-        edges = [first + (newest - first) * i // slices for i in range(slices + 1)]
-        ranges = tuple(Range(self.table, a, b) for a, b in pairwise(edges) if a < b)
-        return Plan(ranges, {"watermark": newest})
+    def plan(self, session: Session, position: Position | None, interval: Interval | None = None) -> Plan:
+        """See Source.plan. Raises SourceError for null, doubled or non-integer watermarks, ConfigError for lost columns.
+
+        A position is the last watermark, or the intervals that were read. The two do not mix: ConfigError.
+        """
+        by_interval = interval is not None and self.interval is not None
+        if position is not None and by_interval != ("intervals" in position):
+            raise self._mixed(position)
+        spark = session()
+        types = self._types(spark)
+        if interval is None or self.interval is None:
+            return self._plan_on(spark, position)
+        return self._plan_interval(spark, self._database.dialect.moment(self.interval, types[self.interval]), position, interval)
 
     def read(self, spark: SparkSession, plan: Plan) -> DataFrame:
         """See Source.read: each value is a JSON object with every column as text or null."""
-        columns = self._columns(spark)
-        dialect = self._dialect
-        fields = ", ".join(f"{dialect.value(name)} AS {dialect.quoted(name)}" for name in columns)
-        marked = f"{dialect.quoted(self.watermark)} AS {_MARK}"
-        slices = [f"{_MARK} > {one.start} AND {_MARK} <= {one.end}" for one in plan.ranges]
-        with self._failures():
-            rows = spark.read.jdbc(
-                jdbc_url(self.url),
-                f"(SELECT {marked}, {fields} FROM {self._place}) maas",  # noqa: S608 — names are quoted
-                predicates=slices,
-                properties={**self._driver, "customSchema": _texts([_MARK, *columns])},
-            )
+        types, dialect = self._types(spark), self._database.dialect
+        columns = self.columns or tuple(types)
+        fields = [f"{dialect.value(name, types[name])} AS {dialect.quoted(name)}" for name in columns]
+        fields.insert(0, f"{dialect.quoted(self.watermark)} AS {_MARK}")
+        if self.interval is not None:
+            fields.insert(0, f"{dialect.moment(self.interval, types[self.interval])} AS {_TIME}")
+        query = f"SELECT {', '.join(fields)} FROM {self._place}"  # noqa: S608 — names are quoted
+        slices = [self._condition(one) for one in plan.ranges]
+        rows = self._database.read(spark, self.table, query, [_MARK, *columns], slices)
         record = F.struct(*(F.col(f"`{name}`") for name in columns))
         return rows.select(
             F.lit(self.table).alias("_source"),
@@ -77,47 +72,85 @@ class DatabaseSource:
             F.to_json(record, {"ignoreNullFields": "false"}).cast("binary").alias("value"),
         )
 
-    def _extent(self, spark: SparkSession, last: int | None) -> tuple[int, int, str, str, int]:
-        """Of the rows after ``last``: how many, how many watermarks, the lowest, the highest; and how many null ones anywhere."""
-        dialect, mark = self._dialect, self._dialect.quoted(self.watermark)
-        after = "" if last is None else f" AND {mark} > {last}"
-        row = self._query(
+    def _plan_on(self, spark: SparkSession, position: Position | None) -> Plan:
+        last = None if position is None else int(position["watermark"])
+        mark = self._database.dialect.quoted(self.watermark)
+        found = self._extent(spark, f"{mark} IS NOT NULL" if last is None else f"{mark} > {last}")
+        if found is None:
+            return Plan((), {"watermark": last})
+        low, high, rows = found
+        return Plan(self._slices(low - 1 if last is None else last, high, rows), {"watermark": high})
+
+    def _plan_interval(self, spark: SparkSession, moment: str, position: Position | None, interval: Interval) -> Plan:
+        self._require_times(spark, moment)
+        covered = spans.from_json(position["intervals"]) if position else ()
+        ranges: list[Range] = []
+        for gap in spans.subtract(interval, covered):
+            if found := self._extent(spark, self._inside(moment, gap)):
+                low, high, rows = found
+                ranges += self._slices(low - 1, high, rows, gap)
+        done = spans.merge((*covered, interval)) if ranges else covered
+        return Plan(tuple(ranges), {"intervals": spans.to_json(done)})
+
+    def _slices(self, first: int, newest: int, rows: int, within: Interval | None = None) -> tuple[Range, ...]:
+        slices = -(-rows // _SLICE)
+        edges = [first + (newest - first) * i // slices for i in range(slices + 1)]
+        return tuple(Range(self.table, a, b, within=within) for a, b in pairwise(edges) if a < b)
+
+    def _extent(self, spark: SparkSession, where: str) -> tuple[int, int, int] | None:
+        """Lowest and highest watermark of the rows that hold ``where``, and how many they are; None when there are none."""
+        dialect, mark = self._database.dialect, self._database.dialect.quoted(self.watermark)
+        count, distinct, low, high, nulls = self._database.query(
             spark,
+            self.table,
             f"SELECT COUNT(*) AS n, COUNT(DISTINCT {mark}) AS k, {dialect.text(f'MIN({mark})')} AS lo, "  # noqa: S608 — names are quoted
             f"{dialect.text(f'MAX({mark})')} AS hi, (SELECT COUNT(*) FROM {self._place} WHERE {mark} IS NULL) AS z "
-            f"FROM {self._place} WHERE {mark} IS NOT NULL{after}",
+            f"FROM {self._place} WHERE {where}",
             ["n", "k", "lo", "hi", "z"],
         )
-        return int(row[0]), int(row[1]), row[2], row[3], int(row[4])
+        if int(nulls):
+            raise self._wrong(f"is null in {nulls} rows")
+        if int(count) == 0:
+            return None
+        if int(distinct) < int(count):
+            raise self._wrong(f"holds {int(count) - int(distinct)} values more than once")
+        return self._integer(low), self._integer(high), int(count)
 
-    def _query(self, spark: SparkSession, query: str, names: Sequence[str]) -> list[str]:
-        options = {"url": jdbc_url(self.url), "query": query, "customSchema": _texts(names), **self._driver}
-        with self._failures():
-            return list(spark.read.format("jdbc").options(**options).load().collect()[0])
+    def _require_times(self, spark: SparkSession, moment: str) -> None:
+        query = f"SELECT COUNT(*) AS n FROM {self._place} WHERE {moment} IS NULL"  # noqa: S608 — names are quoted
+        (count,) = self._database.query(spark, self.table, query, ["n"])
+        if int(count):
+            raise SourceError(
+                f"the interval column {self.interval!r} of table {self.table!r} holds no time in {count} rows, which no interval "
+                "would ever take: give them one, or name another column"
+            )
 
-    def _columns(self, spark: SparkSession) -> tuple[str, ...]:
-        """The columns to read, held against those that are there: SQLite takes an unknown name in quotes for a text."""
-        options = {"url": jdbc_url(self.url), "query": f"SELECT * FROM {self._place} WHERE 1 = 0", **self._driver}  # noqa: S608 — names are quoted
-        with self._failures():
-            there = spark.read.format("jdbc").options(**options).load().columns
-        for name in (self.watermark, *(self.columns or ())):
+    def _condition(self, one: Range) -> str:
+        marks = f"{_MARK} > {one.start} AND {_MARK} <= {one.end}"
+        return marks if one.within is None else f"{marks} AND {self._inside(_TIME, one.within)}"
+
+    def _inside(self, moment: str, span: Interval) -> str:
+        instant = self._database.dialect.instant
+        return f"{moment} >= {instant(span.start)} AND {moment} < {instant(span.end)}"
+
+    def _types(self, spark: SparkSession) -> dict[str, DataType]:
+        """The columns that are there, held against those asked for: SQLite takes an unknown name in quotes for a text."""
+        there = self._database.types(spark, self.table)
+        asked = (self.watermark, *([self.interval] if self.interval else []), *(self.columns or ()))
+        for name in asked:
             if name not in there:
                 near = difflib.get_close_matches(name, there, n=1)
                 hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(there)}"
                 raise ConfigError(f"table {self.table!r} has no column {name!r}: {hint}")
-        return self.columns or tuple(there)
+        return there
 
     @property
-    def _dialect(self) -> Dialect:
-        return dialect_of(self.url)
+    def _database(self) -> Database:
+        return Database(self.url, self.user, self.password)
 
     @property
     def _place(self) -> str:
-        return ".".join(self._dialect.quoted(part) for part in self.table.split("."))
-
-    @property
-    def _driver(self) -> dict[str, str]:
-        return {"driver": "org.sqlite.JDBC"} if self._dialect.name == "sqlite" else {}
+        return self._database.place(self.table)
 
     def _integer(self, text: str) -> int:
         if not _INTEGER.fullmatch(text):
@@ -130,16 +163,13 @@ class DatabaseSource:
             "and grows with each row, such as its key"
         )
 
-    @contextmanager
-    def _failures(self) -> Iterator[None]:
-        """Raise what the driver raises as SourceError, without the URL: it may hold a password."""
-        try:
-            yield
-        except (PySparkException, Py4JError) as error:
-            reason = root_cause(error).replace(self.url, "URL")
-            raise SourceError(f"table {self.table!r} cannot be read ({self._dialect.name}): {reason}") from error
-
-
-def _texts(names: Sequence[str]) -> str:
-    """Spark's JDBC types for columns that are all text: left to itself it takes SQLite's expressions for numbers."""
-    return ", ".join(f"`{name}` STRING" for name in names)
+    def _mixed(self, position: Position) -> ConfigError:
+        by_intervals = "intervals" in position
+        done = (
+            ", ".join("/".join(pair) for pair in position["intervals"]) if by_intervals else f"watermark {position['watermark']}"
+        )
+        other = "with --from and --to" if by_intervals else "without --from"
+        return ConfigError(
+            f"table {self.table!r} was read so far {'by intervals' if by_intervals else 'up to'} {done}, and rows would be read "
+            f"twice if that changed: run {other}, or read it into another table by a source of another name"
+        )

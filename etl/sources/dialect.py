@@ -1,17 +1,28 @@
-"""How databases want names quoted and values turned into text."""
+"""How databases want names quoted, values turned into text, and moments written."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
-from urllib.parse import quote
+from datetime import datetime
 
-from core.errors import ConfigError, SourceError
+from pyspark.sql.types import (
+    BinaryType,
+    BooleanType,
+    DataType,
+    DateType,
+    FloatType,
+    IntegralType,
+    TimestampNTZType,
+    TimestampType,
+)
+
+from core.errors import ConfigError
 
 SQLITE = "sqlite:///"
 _NAME = re.compile(r"[^\x00-\x1f\"`;]{1,128}")
 _TEXT = {"mysql": "CHAR", "mariadb": "CHAR", "postgresql": "TEXT", "sqlite": "TEXT"}
+_MYSQL = {"mysql", "mariadb"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,37 +35,48 @@ class Dialect:
         """An identifier, safe to stand in SQL; raises ConfigError for one with quotes, semicolons or control characters."""
         if not _NAME.fullmatch(name):
             raise ConfigError(f"{name[:80]!r} cannot be a table or column: it holds a quote, ';' or a control character")
-        return f"`{name}`" if self.name in {"mysql", "mariadb"} else f'"{name}"'
+        return f"`{name}`" if self.name in _MYSQL else f'"{name}"'
 
     def text(self, expression: str) -> str:
         """``expression`` as text."""
         return f"CAST({expression} AS {_TEXT.get(self.name, 'VARCHAR(4000)')})"
 
-    def value(self, name: str) -> str:
-        """A column's value as text that loses nothing: SQLite's own cast cuts floats to 15 digits and takes a blob for text."""
+    def value(self, name: str, kind: DataType) -> str:
+        """A column's value as text that loses nothing; bytes in hexadecimal.
+
+        SQLite's own cast cuts floats to 15 digits and takes a blob for text; MySQL's cuts FLOAT to 6 digits, and takes bits and
+        blobs for text.
+        """
         column = self.quoted(name)
-        text = self.text(column)
-        if self.name != "sqlite":
-            return text
-        exact = f"CASE WHEN CAST({text} AS REAL) = {column} THEN {text} ELSE printf('%!.17g', {column}) END"
-        return f"CASE typeof({column}) WHEN 'real' THEN {exact} WHEN 'blob' THEN hex({column}) ELSE {text} END"
+        if self.name == "sqlite":
+            text = self.text(column)
+            exact = f"CASE WHEN CAST({text} AS REAL) = {column} THEN {text} ELSE printf('%!.17g', {column}) END"
+            return f"CASE typeof({column}) WHEN 'real' THEN {exact} WHEN 'blob' THEN hex({column}) ELSE {text} END"
+        if self.name in _MYSQL:
+            if isinstance(kind, BinaryType):
+                return f"HEX({column})"
+            if isinstance(kind, FloatType):
+                return self.text(f"({column} + 0e0)")
+            if isinstance(kind, BooleanType | IntegralType):
+                return self.text(f"({column} + 0)")
+        return self.text(column)
+
+    def moment(self, name: str, kind: DataType) -> str:
+        """A column's time in UTC, to be held against ``instant``; null where it has none. Raises ConfigError for other types."""
+        column = self.quoted(name)
+        if self.name == "sqlite":  # it has no type for times: texts in any of its forms
+            return f"strftime('%Y-%m-%d %H:%M:%f', {column})"
+        if not isinstance(kind, DateType | TimestampType | TimestampNTZType):
+            raise ConfigError(f"column {name!r} is of type {kind.simpleString()}: an interval needs a date or timestamp")
+        return column
+
+    def instant(self, when: datetime) -> str:
+        """A moment in UTC as a literal."""
+        if self.name == "sqlite":
+            return f"'{when:%Y-%m-%d %H:%M:%S}.{when.microsecond // 1000:03}'"
+        return f"TIMESTAMP '{when:%Y-%m-%d %H:%M:%S}.{when.microsecond:06}'"
 
 
 def dialect_of(url: str) -> Dialect:
     """The dialect that a source's URL speaks."""
     return Dialect("sqlite" if url.startswith(SQLITE) else url.split(":", 2)[1])
-
-
-def jdbc_url(url: str) -> str:
-    """The URL for the JDBC driver; SQLite is opened read-only, because it would make an empty file of a missing one.
-
-    Raises SourceError when the SQLite file is not there, ConfigError for SQLite by a URL that could write.
-    """
-    if not url.startswith(SQLITE):
-        if url.startswith("jdbc:sqlite:"):
-            raise ConfigError("a SQLite file is named by sqlite:///path, not by a jdbc: URL")
-        return url
-    file = Path(url.removeprefix(SQLITE))
-    if not file.is_file():
-        raise SourceError(f"{file}: no such database file: check the source's 'url'")
-    return f"jdbc:sqlite:file:{quote(str(file))}?mode=ro"

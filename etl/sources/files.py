@@ -13,12 +13,13 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
+from core.contracts import Interval
 from core.errors import SourceError, StorageError
 from core.storage.local import LocalStorage
 from core.storage.storage import Entry
 from etl.sources.cuts import cut, last_end, read_header, resume, skip_mark
 from etl.sources.records import Format, split_records
-from etl.sources.source import RECORD, Plan, Position, Range
+from etl.sources.source import RECORD, Plan, Position, Range, Session
 
 _HEAD = 1024
 _GROUP = 128 << 20
@@ -38,7 +39,7 @@ class FileSource:
     pattern: str
     form: Format
 
-    def plan(self, spark: SparkSession, position: Position | None) -> Plan:  # noqa: ARG002 — other sources ask by Spark
+    def plan(self, session: Session, position: Position | None, interval: Interval | None = None) -> Plan:  # noqa: ARG002 — other sources need Spark and know times
         """See Source.plan. Raises SourceError for a file that shrank, or whose beginning is another than it was."""
         known: dict[str, Any] = dict(position["files"]) if position else {}
         ranges: list[Range] = []

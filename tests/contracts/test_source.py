@@ -81,7 +81,7 @@ def numbers(spark: SparkSession, source: Source, plan: Plan) -> list[int]:
 
 def test_records_have_one_schema_and_offsets_of_their_own(spark: SparkSession, place: Place):
     place.add(range(1, 50))
-    rows = place.source.read(spark, place.source.plan(spark, None))
+    rows = place.source.read(spark, place.source.plan(lambda: spark, None))
     assert [(f.name, f.dataType) for f in rows.schema] == [(f.name, f.dataType) for f in RECORD]
     found = rows.collect()
     assert len({(row._source, row._offset) for row in found}) == len(found) == 49
@@ -90,12 +90,12 @@ def test_records_have_one_schema_and_offsets_of_their_own(spark: SparkSession, p
 
 def test_each_record_is_in_exactly_one_plan(spark: SparkSession, place: Place):
     place.add(range(1, 10))
-    first = place.source.plan(spark, None)
-    assert place.source.plan(spark, through_json(first.position)).ranges == ()
+    first = place.source.plan(lambda: spark, None)
+    assert place.source.plan(lambda: spark, through_json(first.position)).ranges == ()
     place.add(range(10, 30))
-    second = place.source.plan(spark, through_json(first.position))
+    second = place.source.plan(lambda: spark, through_json(first.position))
     place.add(range(30, 31))  # after it was planned
-    third = place.source.plan(spark, through_json(second.position))
+    third = place.source.plan(lambda: spark, through_json(second.position))
     assert numbers(spark, place.source, second) == list(range(10, 30))
     assert numbers(spark, place.source, first) == list(range(1, 10))
     assert numbers(spark, place.source, third) == [30]
@@ -103,14 +103,14 @@ def test_each_record_is_in_exactly_one_plan(spark: SparkSession, place: Place):
 
 def test_planning_is_repeatable(spark: SparkSession, place: Place):
     place.add(range(1, 10))
-    assert place.source.plan(spark, None) == place.source.plan(spark, None)
+    assert place.source.plan(lambda: spark, None) == place.source.plan(spark, None)
 
 
 def test_a_source_that_is_not_there_is_named_in_one_line(spark: SparkSession, place: Place):
     place.add(range(1, 3))
-    position = place.source.plan(spark, None).position
+    position = place.source.plan(lambda: spark, None).position
     place.remove()
     for known in (None, position):
         with pytest.raises(SourceError, match="no such") as caught:
-            place.source.plan(spark, known)
+            place.source.plan(lambda: spark, known)
         assert "\n" not in caught.value.message

@@ -12,13 +12,13 @@ from pathlib import Path
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
-from core.contracts import TableName
+from core.contracts import Interval, TableName
 from core.lake.catalog import Lake
 from core.spark import build_session
 from etl.ingest import ingest
 from etl.sources.files import FileSource
 from etl.sources.records import Format
-from etl.sources.source import RECORD, Plan, Position
+from etl.sources.source import RECORD, Plan, Position, Session
 
 ROOT = Path(__file__).parents[3]
 TABLE = TableName.parse("raw.ops")
@@ -36,8 +36,8 @@ class Deadly:
     moment: str
     driver: int
 
-    def plan(self, spark: SparkSession, position: Position | None) -> Plan:
-        return self.source.plan(spark, position)
+    def plan(self, session: Session, position: Position | None, interval: Interval | None = None) -> Plan:
+        return self.source.plan(session, position, interval)
 
     def read(self, spark: SparkSession, plan: Plan) -> DataFrame:
         if self.moment == "planned":
@@ -83,7 +83,7 @@ def main(home: Path, moment: str) -> None:
     on_disk = moments(table, set(table.rglob("*")))
     if moment in on_disk:
         threading.Thread(target=watch, args=(on_disk[moment],), daemon=True).start()
-    done = ingest(spark, lake, Deadly(source, moment, os.getpid()), TABLE, app="ops")
+    done = ingest(lambda: spark, lake, Deadly(source, moment, os.getpid()), TABLE, app="ops")
     sys.stdout.write(f"{done.rows}\n")
     sys.stdout.flush()
     spark.stop()

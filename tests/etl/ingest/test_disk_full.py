@@ -63,18 +63,18 @@ def test_a_full_disk_is_one_line_the_old_rows_stay_and_it_works_after_space_retu
     # given a table, and more than fits
     file = log.folder / "a.log"
     file.write_bytes(b"one\n")
-    ingest(spark, lake, log, ops, app="ops")
+    ingest(lambda: spark, lake, log, ops, app="ops")
     with file.open("ab") as end:
         end.writelines(b"%064x\n" % (number * 0x9E3779B97F4A7C15F39CC0605CEDC8341082276BF3A27251) for number in range(200_000))
     # when
     with pytest.raises(
         DiskFull, match=r"disk full while writing raw\.ops: .* bytes free: free some space and run again"
     ) as caught:
-        ingest(spark, lake, log, ops, app="ops")
+        ingest(lambda: spark, lake, log, ops, app="ops")
     # then
     assert "\n" not in caught.value.message
     assert [bytes(row.value) for row in read_table(spark, lake, ops).collect()] == [b"one"]
     # and
     grow()
-    assert ingest(spark, lake, log, ops, app="ops").rows == 200_000
+    assert ingest(lambda: spark, lake, log, ops, app="ops").rows == 200_000
     assert read_table(spark, lake, ops).count() == 200_001

@@ -30,7 +30,7 @@ Content = list[tuple[str, int, int, bytes]]
 
 
 def run(spark: SparkSession, home: Path) -> int:
-    return ingest(spark, Lake(home / "lake"), FileSource(home / "in", "*.log", Format.LOG), TABLE, app="ops").rows
+    return ingest(lambda: spark, Lake(home / "lake"), FileSource(home / "in", "*.log", Format.LOG), TABLE, app="ops").rows
 
 
 def content(spark: SparkSession, home: Path) -> tuple[int, int, str]:

@@ -5,18 +5,28 @@ import pytest
 
 from core.config import Strict, validate
 from core.errors import ConfigError
+from core.settings import Settings
 from etl.sources.config import SourceConfig, open_source
 from etl.sources.database import DatabaseSource
 from etl.sources.files import FileSource
 from etl.sources.records import Format
+from etl.sources.topic import TopicSource
 
 
 class Document(Strict):
     source: SourceConfig
 
 
-def opened(home: Path, **source: Any) -> object:
-    return open_source(validate({"source": source}, Document, "p.yaml").source, home)
+def opened(home: Path, settings: dict[str, Any] | None = None, **source: Any) -> object:
+    config = validate({"source": source}, Document, "p.yaml").source
+    return open_source(config, validate({"root": home, "home": home, **(settings or {})}, Settings, "settings"))
+
+
+OWN = {
+    "database": {"url": "mysql+pymysql://maas@127.0.0.1:13306/maas", "password": "own secret"},
+    "kafka": {"servers": "127.0.0.1:19092"},
+    "sources": {"prefix": "test_", "passwords": {"airline": "their secret"}},
+}
 
 
 def test_paths_lie_below_the_home_folder_unless_absolute(tmp_path: Path):
@@ -29,6 +39,33 @@ def test_paths_lie_below_the_home_folder_unless_absolute(tmp_path: Path):
     assert outside == DatabaseSource("sqlite:////data/a.db", "t", "id", ("x",))
 
 
+def test_a_database_of_the_platforms_own_server_needs_no_address_and_no_password(tmp_path: Path):
+    source = opened(tmp_path, OWN, kind="database", url="mysql:///flights", table="t", watermark="id", interval="at")
+    own = DatabaseSource("jdbc:mysql://127.0.0.1:13306/test_flights", "t", "id", None, "at", "maas", "own secret")
+    assert source == own
+    named = opened(tmp_path, OWN, kind="database", url="mysql://maas@127.0.0.1:13306/x", table="t", watermark="id")
+    assert named == DatabaseSource("jdbc:mysql://127.0.0.1:13306/x", "t", "id", None, None, "maas", "own secret")
+
+
+def test_another_server_is_given_its_own_password_only(tmp_path: Path):
+    other = {"kind": "database", "url": "mysql://ann@db.airline:3306/x", "table": "t", "watermark": "id"}
+    url = "jdbc:mysql://db.airline:3306/x"
+    assert opened(tmp_path, OWN, **other) == DatabaseSource(url, "t", "id", user="ann")
+    source = opened(tmp_path, OWN, **other, password="airline")
+    assert source == DatabaseSource(url, "t", "id", user="ann", password="their secret")
+    assert "their secret" not in repr(source)
+    with pytest.raises(ConfigError, match=r"no password 'airlin'.*sources\.passwords\.airlin' in secrets\.yaml"):
+        opened(tmp_path, OWN, **other, password="airlin")
+
+
+def test_a_topic_is_looked_for_on_the_platforms_servers_unless_others_are_named(tmp_path: Path):
+    assert opened(tmp_path, OWN, kind="kafka", topic="events") == TopicSource("127.0.0.1:19092", "test_events")
+    named = opened(tmp_path, OWN, kind="kafka", topic="events", servers="k:1,l:2", skip_lost=True)
+    assert named == TopicSource("k:1,l:2", "events", skip_lost=True)
+    with pytest.raises(ConfigError, match=r"topic 'events': no Kafka is named: set 'servers'"):
+        opened(tmp_path, kind="kafka", topic="events")
+
+
 @pytest.mark.parametrize(
     ("source", "message"),
     [
@@ -36,11 +73,21 @@ def test_paths_lie_below_the_home_folder_unless_absolute(tmp_path: Path):
         ({"kind": "log", "folder": "x", "patern": "*"}, "did you mean 'pattern'"),
         ({"kind": "log", "folder": "x", "pattern": "../*"}, "is no path below the root"),
         ({"kind": "files", "folder": "x", "format": "xml"}, "format"),
-        ({"kind": "database", "url": "mysql://x", "table": "t", "watermark": "id"}, "neither 'sqlite:///' nor 'jdbc:'"),
+        ({"kind": "database", "url": "http://x", "table": "t", "watermark": "id"}, "none of 'sqlite:///', 'mysql://', 'jdbc:'"),
+        ({"kind": "database", "url": "mysql://a:pw@h/x", "table": "t", "watermark": "id"}, "a URL holds no password"),
+        ({"kind": "database", "url": "mysql://a@h", "table": "t", "watermark": "id"}, "write mysql://USER@HOST:PORT/NAME"),
+        ({"kind": "database", "url": "mysql://h/x", "table": "t", "watermark": "id"}, "write mysql://USER@HOST:PORT/NAME"),
         ({"kind": "database", "url": "jdbc:x:y", "table": "t", "watermark": "i", "columns": []}, "at least one"),
         ({"kind": "database", "url": "jdbc:x:y", "table": "t"}, "watermark' is missing"),
+        ({"kind": "kafka", "topic": "a b"}, "topic"),
+        ({"kind": "kafka", "topic": "a", "server": "x"}, "did you mean 'servers'"),
     ],
 )
 def test_a_wrong_source_is_named_by_file_and_key(tmp_path: Path, source: dict[str, Any], message: str):
     with pytest.raises(ConfigError, match=rf"p\.yaml.*{message}"):
         opened(tmp_path, **source)
+
+
+def test_a_server_that_the_settings_lack_is_asked_for(tmp_path: Path):
+    with pytest.raises(ConfigError, match="names no server"):
+        opened(tmp_path, kind="database", url="mysql:///flights", table="t", watermark="id")

@@ -27,7 +27,7 @@ def test_rows_above_the_watermark_come_as_text_or_null(spark: SparkSession, data
     ]
     source = DatabaseSource(database(schema, rows), "t", "id")
     # when
-    plan = source.plan(spark, None)
+    plan = source.plan(lambda: spark, None)
     found = read(spark, source, plan)
     # then
     assert plan.position == {"watermark": 9}
@@ -45,20 +45,20 @@ def test_rows_above_the_watermark_come_as_text_or_null(spark: SparkSession, data
 def test_only_new_rows_are_planned_and_read(spark: SparkSession, database: Build):
     url = database(KEYED, [(1, "a"), (2, "b")])
     source = DatabaseSource(url, "t", "id", ("name",))
-    first = source.plan(spark, None)
-    assert source.plan(spark, first.position).ranges == ()
+    first = source.plan(lambda: spark, None)
+    assert source.plan(lambda: spark, first.position).ranges == ()
     database("SELECT 1", [(5, "c")])
-    second = source.plan(spark, json.loads(json.dumps(first.position)))
+    second = source.plan(lambda: spark, json.loads(json.dumps(first.position)))
     database("SELECT 1", [(6, "after the plan")])
     assert read(spark, source, second) == [(5, {"name": "c"})]
-    assert read(spark, source, source.plan(spark, second.position)) == [(6, {"name": "after the plan"})]
+    assert read(spark, source, source.plan(lambda: spark, second.position)) == [(6, {"name": "after the plan"})]
 
 
 def test_an_empty_table_is_nothing_new_and_its_first_row_is_not_lost(spark: SparkSession, database: Build):
     source = DatabaseSource(database(KEYED, []), "t", "id")
-    assert source.plan(spark, None).ranges == ()
+    assert source.plan(lambda: spark, None).ranges == ()
     database("SELECT 1", [(1, "a")])
-    assert read(spark, source, source.plan(spark, None)) == [(1, {"id": "1", "name": "a"})]
+    assert read(spark, source, source.plan(lambda: spark, None)) == [(1, {"id": "1", "name": "a"})]
 
 
 def test_a_large_table_is_read_in_slices_that_meet(spark: SparkSession, database: Build):
@@ -66,7 +66,7 @@ def test_a_large_table_is_read_in_slices_that_meet(spark: SparkSession, database
         "CREATE TABLE t AS WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 2 FROM c LIMIT 600000) SELECT i FROM c", []
     )
     source = DatabaseSource(url, "t", "i")
-    plan = source.plan(spark, None)
+    plan = source.plan(lambda: spark, None)
     assert len(plan.ranges) == 3
     found = source.read(spark, plan).selectExpr("count(*) n", "count(distinct _offset) k", "max(_offset) m").collect()[0]
     assert (found.n, found.k, found.m) == (600_000, 600_000, 1_199_999)
@@ -86,40 +86,40 @@ def test_a_column_that_cannot_be_a_watermark_is_refused(
 ):
     source = DatabaseSource(database("CREATE TABLE t (w, x)", rows), "t", "w")
     with pytest.raises(SourceError, match=f"the watermark 'w' of table 't' {message}: name a column of integers"):
-        source.plan(spark, None)
+        source.plan(lambda: spark, None)
 
 
 def test_a_missing_file_is_an_error_and_is_not_made(spark: SparkSession, tmp_path: Path):
     with pytest.raises(SourceError, match=r"none\.db: no such database file"):
-        DatabaseSource(f"sqlite:///{tmp_path / 'none.db'}", "t", "id").plan(spark, None)
+        DatabaseSource(f"sqlite:///{tmp_path / 'none.db'}", "t", "id").plan(lambda: spark, None)
     assert not (tmp_path / "none.db").exists()
 
 
 def test_what_is_no_database_is_one_line(spark: SparkSession, tmp_path: Path):
     (tmp_path / "text.db").write_text("not a database " * 400)
     with pytest.raises(SourceError, match="not a database") as caught:
-        DatabaseSource(f"sqlite:///{tmp_path / 'text.db'}", "t", "id").plan(spark, None)
+        DatabaseSource(f"sqlite:///{tmp_path / 'text.db'}", "t", "id").plan(lambda: spark, None)
     assert "\n" not in caught.value.message
 
 
 def test_missing_tables_and_columns_are_named(spark: SparkSession, database: Build):
     url = database(KEYED, [(1, "a")])
     with pytest.raises(SourceError, match=r"'tt' cannot be read.*no such table: tt"):
-        DatabaseSource(url, "tt", "id").plan(spark, None)
+        DatabaseSource(url, "tt", "id").plan(lambda: spark, None)
     with pytest.raises(ConfigError, match="table 't' has no column 'idd': did you mean 'id'"):
-        DatabaseSource(url, "t", "idd").plan(spark, None)
+        DatabaseSource(url, "t", "idd").plan(lambda: spark, None)
     with pytest.raises(ConfigError, match="no column 'Name'"):
-        DatabaseSource(url, "t", "id", ("Name",)).plan(spark, None)
+        DatabaseSource(url, "t", "id", ("Name",)).plan(lambda: spark, None)
 
 
 @pytest.mark.parametrize("name", ['t"; DROP TABLE t; --', "t`", "t;", "a\nb", ""])
 def test_names_cannot_carry_sql(spark: SparkSession, database: Build, name: str):
     with pytest.raises(ConfigError, match="cannot be a table or column"):
-        DatabaseSource(database(KEYED, [(1, "a")]), name, "id").plan(spark, None)
+        DatabaseSource(database(KEYED, [(1, "a")]), name, "id").plan(lambda: spark, None)
 
 
 def test_no_password_stands_in_an_error(spark: SparkSession):
     url = "jdbc:nosuch://ann:secret@127.0.0.1:1/x"
     with pytest.raises(SourceError) as caught:
-        DatabaseSource(url, "t", "id").plan(spark, None)
+        DatabaseSource(url, "t", "id").plan(lambda: spark, None)
     assert "secret" not in caught.value.message

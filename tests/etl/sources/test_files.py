@@ -22,7 +22,7 @@ def read(spark: SparkSession, source: FileSource, plan: Plan) -> Found:
 
 def next_records(spark: SparkSession, source: FileSource, plan: Plan | None) -> tuple[Plan, Found]:
     """Plan after ``plan``, with its position having gone through JSON, and read."""
-    new = source.plan(spark, json.loads(json.dumps(plan.position)) if plan else None)
+    new = source.plan(lambda: spark, json.loads(json.dumps(plan.position)) if plan else None)
     return new, read(spark, source, new) if new.ranges else []
 
 
@@ -54,10 +54,10 @@ def test_json_lines_take_the_last_line_without_its_end(spark: SparkSession, fold
 def test_a_line_that_grows_after_it_was_taken_is_an_error(spark: SparkSession, folder: Path):
     file, source = folder / "a.jsonl", FileSource(folder, "*", Format.JSONL)
     file.write_bytes(b'{"a": 1')
-    plan = source.plan(spark, None)
+    plan = source.plan(lambda: spark, None)
     file.write_bytes(b'{"a": 1}\n')
     with pytest.raises(SourceError, match=r"a\.jsonl: its last line, read up to byte 7, has grown"):
-        source.plan(spark, plan.position)
+        source.plan(lambda: spark, plan.position)
 
 
 def test_csv_keeps_its_header_beside_each_record(spark: SparkSession, folder: Path):
@@ -75,7 +75,7 @@ def test_csv_keeps_its_header_beside_each_record(spark: SparkSession, folder: Pa
 def test_csv_without_records_is_nothing_new(spark: SparkSession, folder: Path, content: bytes):
     (folder / "a.csv").write_bytes(content)
     source = FileSource(folder, "*.csv", Format.CSV)
-    plan = source.plan(spark, None)
+    plan = source.plan(lambda: spark, None)
     assert plan.ranges == ()
     (folder / "a.csv").write_bytes(b"id,name\n1,x\n")
     assert [value for *_, value in next_records(spark, source, None)[1]] == [b"1,x"]
@@ -110,17 +110,17 @@ def test_a_file_that_went_away_is_not_missed_but_one_that_comes_back_goes_on(spa
 def test_a_file_that_was_cut_or_replaced_is_an_error(spark: SparkSession, folder: Path, after: bytes, message: str):
     file, source = folder / "a.log", FileSource(folder, "*.log", Format.LOG)
     file.write_bytes(b"one\ntwo\n")
-    plan = source.plan(spark, None)
+    plan = source.plan(lambda: spark, None)
     file.write_bytes(after)
     with pytest.raises(SourceError, match=rf"a\.log: {message}.*put the old file back"):
-        source.plan(spark, plan.position)
+        source.plan(lambda: spark, plan.position)
 
 
 @pytest.mark.parametrize("damage", [Path.unlink, lambda file: os.truncate(file, 5)])
 def test_a_file_that_changes_between_plan_and_read_is_named(spark: SparkSession, folder: Path, damage: Callable[[Path], None]):
     source = FileSource(folder, "*.log", Format.LOG)
     (folder / "a.log").write_bytes(b"one\ntwo\n")
-    plan = source.plan(spark, None)
+    plan = source.plan(lambda: spark, None)
     damage(folder / "a.log")
     with pytest.raises(Exception, match=r"core\.errors\.SourceError: .*a\.log .* while it was read"):
         source.read(spark, plan).collect()
@@ -128,15 +128,15 @@ def test_a_file_that_changes_between_plan_and_read_is_named(spark: SparkSession,
 
 def test_a_missing_folder_and_a_pattern_without_files_are_errors(spark: SparkSession, folder: Path):
     with pytest.raises(SourceError, match="none: no such folder"):
-        FileSource(folder / "none", "*", Format.LOG).plan(spark, None)
+        FileSource(folder / "none", "*", Format.LOG).plan(lambda: spark, None)
     with pytest.raises(SourceError, match=r"no file matches '\*\.log'"):
-        FileSource(folder, "*.log", Format.LOG).plan(spark, None)
+        FileSource(folder, "*.log", Format.LOG).plan(lambda: spark, None)
 
 
 def test_a_fifo_is_an_error_and_no_hang(spark: SparkSession, folder: Path):
     os.mkfifo(folder / "a.log")
     with pytest.raises(SourceError, match=r"'a\.log' is no regular file"):
-        FileSource(folder, "*.log", Format.LOG).plan(spark, None)
+        FileSource(folder, "*.log", Format.LOG).plan(lambda: spark, None)
 
 
 @pytest.mark.parametrize("form", list(Format))
@@ -152,7 +152,7 @@ def test_large_files_are_cut_between_records_and_nothing_is_lost(spark: SparkSes
     (folder / "big").write_bytes(data)
     # when
     source = FileSource(folder, "big", form)
-    plan = source.plan(spark, None)
+    plan = source.plan(lambda: spark, None)
     found = (
         source.read(spark, plan).selectExpr("count(*) n", "sum(length(value) + 1) size", "count(distinct _offset) k").collect()[0]
     )
@@ -167,4 +167,4 @@ def test_a_record_without_end_is_refused_before_it_fills_the_memory(spark: Spark
     with (folder / "a.jsonl").open("wb") as file:
         file.truncate(300 << 20)  # a sparse file of NUL bytes
     with pytest.raises(SourceError, match=r"the record at byte 0 is longer than"):
-        FileSource(folder, "*", Format.JSONL).plan(spark, None)
+        FileSource(folder, "*", Format.JSONL).plan(lambda: spark, None)
