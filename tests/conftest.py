@@ -6,12 +6,17 @@ import signal
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pymysql
 import pytest
+from confluent_kafka import Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 from pyspark.sql import SparkSession
 
 from core.settings import Settings, load_settings
@@ -106,6 +111,8 @@ def own_names(environment: dict[str, str]) -> dict[str, str]:
         "MAAS__JOURNAL__URL": f"{settings.journal.url}_{token}",
         "MAAS__MLFLOW__DATABASE": f"{settings.mlflow.database}_{token}",
         "MAAS__MLFLOW__ARTIFACTS": f"s3://{token}/mlflow",
+        "MAAS__SOURCES__ROOT": settings.lake.root.replace("/maas/lake", f"/{token}"),
+        "MAAS__SOURCES__PREFIX": f"t{token}_",
     }
     named = load_settings(ROOT, "cluster", own)
     for url, password in ((named.database.url, named.database.password), (named.mlflow.database, named.mlflow.password)):
@@ -120,6 +127,74 @@ def own_names(environment: dict[str, str]) -> dict[str, str]:
             cursor.execute(f"CREATE DATABASE `{place.path.lstrip('/')}` CHARACTER SET utf8mb4")
     local.make_bucket(named)
     return own
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A topic of a test's own."""
+
+    servers: str
+    name: str
+
+    @property
+    def admin(self) -> AdminClient:
+        return AdminClient({"bootstrap.servers": self.servers, "log_level": 0})
+
+    def make(self, partitions: int) -> None:
+        admin = self.admin  # a client that is let go forgets what it was asked
+        admin.create_topics([NewTopic(self.name, partitions, 1)])[self.name].result(30)
+
+    def send(self, *values: bytes | None, partition: int = 0, **more: Any) -> None:
+        producer = Producer({"bootstrap.servers": self.servers, "enable.idempotence": True, "linger.ms": 0, "log_level": 0})
+        for value in values:
+            producer.produce(self.name, value, partition=partition, **more)
+        assert producer.flush(30) == 0
+
+    def grow(self, partitions: int) -> None:
+        admin = self.admin
+        admin.create_partitions([NewPartitions(self.name, partitions)])[self.name].result(30)
+
+    def cut(self, before: int, partition: int = 0) -> None:
+        """Delete records as retention does."""
+        admin = self.admin
+        (done,) = admin.delete_records([TopicPartition(self.name, partition, before)]).values()
+        done.result(30)
+
+    def delete(self) -> None:
+        admin = self.admin
+        admin.delete_topics([self.name])[self.name].result(30)
+        while self.name in admin.list_topics(timeout=30).topics:
+            admin.poll(0.05)
+
+
+@pytest.fixture
+def make_topic(cluster: Settings) -> Callable[[int], Topic]:
+    def make(partitions: int) -> Topic:
+        topic = Topic(cluster.kafka.servers, f"{cluster.sources.prefix}{uuid.uuid4().hex[:8]}")
+        topic.make(partitions)
+        return topic
+
+    return make
+
+
+@pytest.fixture
+def mysql(cluster: Settings) -> Iterator[Callable[[str], None]]:
+    """Runs one statement in the database ``test`` of this run's own, which is empty."""
+    place = urlsplit(cluster.database.url)
+    password = cluster.database.password
+    assert password is not None
+    login: dict[str, Any] = {"host": place.hostname, "port": place.port, "user": place.username, "autocommit": True}
+    with closing(pymysql.connect(**login, password=password.get_secret_value())) as connection:
+
+        def execute(statement: str) -> None:
+            with connection.cursor() as cursor:
+                cursor.execute(statement)
+
+        name = f"{cluster.sources.prefix}test"
+        for statement in (f"DROP DATABASE IF EXISTS {name}", f"CREATE DATABASE {name}", f"USE {name}"):
+            execute(statement)
+        yield execute
+        execute(f"DROP DATABASE IF EXISTS {name}")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

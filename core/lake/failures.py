@@ -28,7 +28,8 @@ def spark_failures(table: TableName, *places: Path) -> Iterator[None]:
     """Raise what Spark raises in the block as an error of ours; ``places`` are the folders that it writes to.
 
     An error of ours from a worker comes out as itself, a full disk as DiskFull, a damaged file as CorruptFile, a lost commit
-    race or a schema that does not fit as TableError, a database or message queue that failed as SourceError, all else as StorageError.
+    race or a schema that does not fit as TableError, a database or message queue that fails as SourceError, all else as
+    StorageError.
     """
     try:
         yield

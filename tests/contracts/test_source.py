@@ -6,15 +6,19 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
 
 from core.errors import SourceError
+from core.settings import Settings
+from etl.sources.config import DatabaseConfig, open_source
 from etl.sources.database import DatabaseSource
 from etl.sources.files import FileSource
 from etl.sources.records import Format
 from etl.sources.source import RECORD, Plan, Position, Source
+from etl.sources.topic import TopicSource
 
 
 @dataclass(frozen=True)
@@ -65,9 +69,33 @@ PLACES = {
 }
 
 
-@pytest.fixture(params=sorted(PLACES))
+@pytest.fixture
+def mysql_place(cluster: Settings, mysql: Callable[[str], None]) -> Place:
+    config = DatabaseConfig(kind="database", url="mysql:///test", table="t", watermark="id", columns=("n",))
+
+    def add(numbers: range) -> None:
+        mysql("CREATE TABLE IF NOT EXISTS t (id INT PRIMARY KEY, n INT)")
+        mysql(f"INSERT INTO t VALUES {', '.join(f'({n}, {n})' for n in numbers)}")  # noqa: S608
+
+    return Place(open_source(config, cluster), add, lambda: mysql("DROP TABLE t"))
+
+
+@pytest.fixture
+def kafka_place(make_topic: Callable[[int], Any]) -> Place:
+    topic = make_topic(2)
+
+    def add(numbers: range) -> None:
+        for partition in (0, 1):
+            topic.send(*(str(n).encode() for n in numbers if n % 2 == partition), partition=partition)
+
+    return Place(TopicSource(topic.servers, topic.name), add, topic.delete)
+
+
+@pytest.fixture(params=[*sorted(PLACES), *(pytest.param(name, marks=pytest.mark.cluster) for name in ("mysql", "kafka"))])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    return PLACES[request.param](tmp_path)
+    if request.param in PLACES:
+        return PLACES[request.param](tmp_path)
+    return request.getfixturevalue(f"{request.param}_place")  # type: ignore[no-any-return]
 
 
 def through_json(position: Position) -> Position:
@@ -103,7 +131,7 @@ def test_each_record_is_in_exactly_one_plan(spark: SparkSession, place: Place):
 
 def test_planning_is_repeatable(spark: SparkSession, place: Place):
     place.add(range(1, 10))
-    assert place.source.plan(lambda: spark, None) == place.source.plan(spark, None)
+    assert place.source.plan(lambda: spark, None) == place.source.plan(lambda: spark, None)
 
 
 def test_a_source_that_is_not_there_is_named_in_one_line(spark: SparkSession, place: Place):
@@ -111,6 +139,6 @@ def test_a_source_that_is_not_there_is_named_in_one_line(spark: SparkSession, pl
     position = place.source.plan(lambda: spark, None).position
     place.remove()
     for known in (None, position):
-        with pytest.raises(SourceError, match="no such") as caught:
+        with pytest.raises(SourceError, match=r"no such|doesn't exist") as caught:
             place.source.plan(lambda: spark, known)
         assert "\n" not in caught.value.message
