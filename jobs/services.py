@@ -90,7 +90,8 @@ def _services(settings: Settings) -> list[Service]:
             health=f"http://{mlflow.host}:{mlflow_port}/health",
             log=str(logs / "mlflow.log"),
             grace_s=_MLFLOW_GRACE_S,
-            secrets=store.server_environment(),
+            environment=store.server_environment(),
+            secrets=store.secret_environment(),
         ),
         Service(
             name=_MODEL_SERVER,

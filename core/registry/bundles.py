@@ -24,6 +24,7 @@ from urllib.parse import unquote, urlsplit
 from core.bundle import MANIFEST, open_bundle
 from core.contracts import ModelUid
 from core.errors import CorruptFile, DiskFull, MaasError, ModelError, ModelNotFound, StorageError
+from core.registry.artifacts import S3, is_inside
 from core.registry.flavour import DATA
 from core.registry.versions import ModelInfo, ModelVersion, Registry
 from core.settings import Settings
@@ -89,7 +90,7 @@ class BundleCache:
         target.parent.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=f".{version.version}-", dir=target.parent))
         try:
-            _copy(self._source(version), part / "new", version)
+            self._copy(version, part / "new")
             _verify(part / "new", version)
             if target.exists():  # damaged
                 target.rename(part / "old")
@@ -118,15 +119,20 @@ class BundleCache:
         uid = ModelUid.parse(str(version.uid))  # a name that could leave the folder is none
         return self.folder / uid.name / str(uid.version)
 
-    def _source(self, version: ModelVersion) -> Path:
-        """The bundle among the artifacts. A version's source is what its maker wrote: outside our folder it is not followed."""
-        uri = self.registry.store.call(lambda client: client.get_model_version_download_uri(version.name, str(version.version)))
-        parts = urlsplit(uri)
-        root = self.registry.store.artifacts.resolve()
-        path = Path(unquote(parts.path)).joinpath(DATA)
-        if parts.scheme not in ("", "file") or parts.netloc or not path.resolve().is_relative_to(root):
-            raise ModelError(f"model {version.uid}: its files do not lie in {root}: publish it again", uid=str(version.uid))
-        return path
+    def _copy(self, version: ModelVersion, target: Path) -> None:
+        """Copy the bundle from the artifacts. What its maker wrote as a version's source is not followed outside our root."""
+        store, uid = self.registry.store, str(version.uid)
+        uri = store.call(lambda client: client.get_model_version_download_uri(version.name, str(version.version)))
+        source = f"{uri.rstrip('/')}/{DATA}"
+        if not is_inside(source, store.artifacts):
+            raise ModelError(f"model {uid}: its files do not lie in {store.artifacts}: publish it again", uid=uid)
+        if source.startswith(S3):
+            found = store.download(source, target)
+        else:
+            folder = Path(unquote(urlsplit(source).path))
+            found = folder.is_dir() and bool(shutil.copytree(folder, target, symlinks=True))
+        if not found:
+            raise ModelError(f"model {uid}: its files are gone from {source}: publish it again", uid=uid, folder=source)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -147,14 +153,6 @@ def _holds(folder: Path, digest: str) -> bool:
         return all((folder / name).stat().st_size == facts["bytes"] for name, facts in files.items())
     except (OSError, ValueError):
         return False
-
-
-def _copy(source: Path, target: Path, version: ModelVersion) -> None:
-    if not source.is_dir():
-        raise ModelError(
-            f"model {version.uid}: its files are gone from {source}: publish it again", uid=str(version.uid), folder=str(source)
-        )
-    shutil.copytree(source, target, symlinks=True)
 
 
 def _verify(folder: Path, version: ModelVersion) -> None:

@@ -1,25 +1,24 @@
-"""The store that MLflow reads and writes: one SQLite file and one folder of artifacts, used with no server between."""
+"""The store that MLflow reads and writes, used with no server between: SQLite and a folder, or MySQL and an S3 bucket."""
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import logging
 import os
-import random
 import re
-import sqlite3
 import sys
-import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from pydantic import SecretStr
+
+from core.database import failures
 from core.errors import ConfigError, DiskFull, MaasError, ModelNotFound, StorageError
-from core.settings import Settings
+from core.registry import artifacts
+from core.settings import S3Settings, Settings
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -41,79 +40,126 @@ _WARNINGS = (
     ".*Any type hint is inferred as AnyType",  # when mlflow.pyfunc is imported
     ".*[Ii]nteger column",  # when a signature has one
 )
-_WAIT_S = 60.0
-_FULL = re.compile("disk is full|No space left")
+_NO_BUCKET = re.compile("NoSuchBucket|bucket does not exist")
+_NO_SERVER = re.compile("EndpointConnectionError|Could not connect to the endpoint|ConnectTimeout|ConnectionClosedError")
+_RACED = "Model Version creation error"  # others took the numbers that it tried
 _UNQUOTABLE = frozenset("?#%")
 _ARTIFACT_ROOT = "_MLFLOW_SERVER_ARTIFACT_ROOT"
 
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """Where runs and model versions are kept. Both paths are absolute."""
+    """Where runs and model versions are kept."""
 
-    database: Path
-    artifacts: Path
+    database: str
+    """An absolute path, or ``mysql+pymysql://USER@HOST:PORT/NAME``."""
+    artifacts: str
+    """An absolute folder, or ``s3://BUCKET/prefix``."""
+    password: SecretStr | None = None
+    s3: S3Settings = field(default_factory=S3Settings)
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
         """The store that the settings name."""
-        return cls(settings.at_home(Path(settings.mlflow.database)), settings.at_home(Path(settings.mlflow.artifacts)))
+        mlflow = settings.mlflow
+        return cls(settings.locate(mlflow.database), settings.locate(mlflow.artifacts), mlflow.password, settings.s3)
 
     @property
     def uri(self) -> str:
-        """What MLflow calls a tracking URI; raises ConfigError for a path that cannot stand in one."""
-        if _UNQUOTABLE & set(str(self.database)):
+        """What MLflow calls a tracking URI, with the password: for MLflow's eyes only.
+
+        Raises ConfigError for a path that cannot stand in one.
+        """
+        if "://" in self.database:
+            from core.database.engine import address  # noqa: PLC0415 — SQLAlchemy is imported where it is used
+
+            return address(self.database, self.password).render_as_string(hide_password=False)
+        if _UNQUOTABLE & set(self.database):
             raise ConfigError(f"{self.database}: the path of MLflow's database may not hold any of ? # %: move the project")
         return f"sqlite:///{self.database}"
 
-    def call(self, action: Callable[[MlflowClient], T]) -> T:
-        """The result of ``action``, tried again while other processes hold the database, for up to a minute.
+    @property
+    def artifact_uri(self) -> str:
+        """The place of artifacts as a URI."""
+        return self.artifacts if self.artifacts.startswith(artifacts.S3) else Path(self.artifacts).as_uri()
 
+    def call(self, action: Callable[[MlflowClient], T]) -> T:
+        """The result of ``action``, tried again for up to a minute while others hold the database or its server restarts.
+
+        A server that does not answer when first asked is not waited for. A bucket that is missing is made.
         Raises ModelNotFound for what is not there, DiskFull, and StorageError for all else that MLflow reports.
         """
         prepare()
+        client = _client(self)
         from mlflow.exceptions import MlflowException  # noqa: PLC0415 — MLflow takes seconds to import
         from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
 
-        deadline, pause = time.monotonic() + _WAIT_S, 0.02
-        while True:
-            try:
-                return action(_client(self))
-            except (MlflowException, SQLAlchemyError, OSError) as error:
-                if "database is locked" not in str(error) or time.monotonic() > deadline:
-                    raise self._explain(error) from error
-                time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 — spreads writers, guards nothing
-                pause = min(2 * pause, 1.0)
+        made: list[str] = []
+
+        def passes(error: Exception) -> bool:
+            if self.s3_environment() and not made and _NO_BUCKET.search(str(error)):
+                artifacts.create_bucket(self.artifacts, self.s3)
+                made.append(self.artifacts)
+                return True
+            return failures.is_busy(error) or failures.is_gone(error) or _RACED in str(error)
+
+        try:
+            return failures.persist(lambda: action(client), passes)
+        except MaasError:
+            raise
+        except Exception as error:
+            known = (MlflowException, SQLAlchemyError, OSError)
+            if isinstance(error, known) or type(error).__module__.startswith(("boto", "s3transfer")):
+                raise self._explain(error) from error
+            raise
+
+    def download(self, source: str, target: Path) -> bool:
+        """Copy all objects below the URL ``source`` into the new folder ``target``; False when there are none."""
+        target.mkdir()
+
+        def copy(_: MlflowClient) -> None:
+            from mlflow.store.artifact.s3_artifact_repo import S3ArtifactRepository  # noqa: PLC0415
+
+            S3ArtifactRepository(source).download_artifacts("", str(target))  # refuses names that lead out of the folder
+
+        self.call(copy)
+        return any(target.iterdir())
+
+    def s3_environment(self) -> dict[str, str]:
+        """What reaching the artifacts needs in the environment, keys among it; empty for a folder."""
+        return artifacts.environment(self.s3) if self.artifacts.startswith(artifacts.S3) else {}
 
     def server_command(self, host: str, port: int) -> list[str]:
-        """The command that serves MLflow's UI and REST interface over this store, to be run with ``server_environment``."""
+        """The command that serves MLflow's UI and REST interface over this store.
+
+        It is to be run with ``server_environment``, and with ``secret_environment``.
+        """
         return [
             *(sys.executable, "-m", "mlflow", "server"),
-            *("--backend-store-uri", self.uri, "--default-artifact-root", self.artifacts.as_uri(), "--no-serve-artifacts"),
+            *("--default-artifact-root", self.artifact_uri, "--no-serve-artifacts"),
             *("--host", host, "--port", str(port), "--workers", "1", "--allowed-hosts", f"{host}:*,localhost:*"),
             *("--uvicorn-opts", "--no-access-log"),
         ]
 
     def server_environment(self) -> dict[str, str]:
-        """What that command needs in its environment."""
+        """What that command needs in its environment and anybody may read."""
         return {**ENVIRONMENT, "MLFLOW_CONFIGURE_LOGGING": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 
+    def secret_environment(self) -> dict[str, str]:
+        """What that command needs in its environment and no file or argument may hold: where the store is, and its keys."""
+        return {"MLFLOW_BACKEND_STORE_URI": self.uri, **self.s3_environment()}
+
     def _explain(self, error: Exception) -> MaasError:
-        text = str(error).splitlines()[0][:500] if str(error) else type(error).__name__
+        text = failures.first_line(error)
         if getattr(error, "error_code", "") == "RESOURCE_DOES_NOT_EXIST":
             return ModelNotFound(text)
-        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or _FULL.search(text):
-            place = (
-                getattr(error, "filename2", None)
-                or getattr(error, "filename", None)
-                or (self.artifacts if isinstance(error, OSError) else self.database)
-            )
+        if isinstance(error, OSError) and failures.is_full(error):
+            place = getattr(error, "filename2", None) or getattr(error, "filename", None) or self.artifacts
             return DiskFull(f"{place}: disk full: free some space and run again", file=str(place))
-        if "database is locked" in text:
-            return StorageError(
-                f"{self.database}: other processes held it for {_WAIT_S:.0f} s: run again", file=str(self.database)
-            )
-        return StorageError(f"MLflow store {self.database}: {text}", file=str(self.database))
+        if self.s3_environment() and _NO_SERVER.search(f"{type(error).__name__} {error}"):
+            where = self.s3.endpoint or self.artifacts
+            return StorageError(f"{where}: the object store does not answer: see `maas doctor`, and run again", url=where)
+        return failures.explain(error, f"MLflow store {self.database}" if "://" not in self.database else self.database)
 
 
 _clients: dict[Store, Any] = {}
@@ -122,19 +168,32 @@ _clients: dict[Store, Any] = {}
 def _client(store: Store) -> Any:
     """The client of ``store``, one a process: making one checks the schema of the database and takes part of a second."""
     if store not in _clients:
-        from mlflow import MlflowClient  # noqa: PLC0415
+        from core.database.alone import alone  # noqa: PLC0415
+        from core.database.engine import address, open_engine  # noqa: PLC0415
 
-        with _exclusive(store.database), without_warnings():
-            _use_write_ahead_log(store.database)
-            # MLflow takes the place of artifacts for a local database from here, else ./mlruns
-            os.environ[_ARTIFACT_ROOT] = store.artifacts.as_uri()
-            try:
-                client = MlflowClient(store.uri, store.uri)
-                client.search_registered_models(max_results=1)  # makes the registry's half too
-            finally:
-                del os.environ[_ARTIFACT_ROOT]
-        _clients[store] = client
+        os.environ.update(store.s3_environment())
+        engine = open_engine(address(store.uri))  # makes the database, and says at once when there is no server
+        try:
+            with alone(engine), without_warnings():
+                _clients[store] = _open(store)
+        finally:
+            engine.dispose()
     return _clients[store]
+
+
+def _open(store: Store) -> Any:
+    from mlflow import MlflowClient  # noqa: PLC0415
+
+    # MLflow takes the place of artifacts from here when no server tells it, else ./mlruns
+    os.environ[_ARTIFACT_ROOT] = store.artifact_uri
+    try:
+        client = MlflowClient(store.uri, store.uri)
+        client.search_registered_models(max_results=1)  # makes the registry's half too
+    except Exception as error:
+        raise store._explain(error) from error  # noqa: SLF001 — of this module
+    finally:
+        del os.environ[_ARTIFACT_ROOT]
+    return client
 
 
 def prepare() -> None:
@@ -154,21 +213,3 @@ def without_warnings() -> Iterator[None]:
         for message in _WARNINGS:
             warnings.filterwarnings("ignore", message=message)
         yield
-
-
-@contextmanager
-def _exclusive(database: Path) -> Iterator[None]:
-    """Only one process makes or migrates the tables at a time."""
-    database.parent.mkdir(parents=True, exist_ok=True)
-    with database.with_name(database.name + ".lock").open("ab") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _use_write_ahead_log(database: Path) -> None:
-    """Readers and one writer no longer wait for each other; the mode stays in the file (sqlite.org/wal.html)."""
-    connection = sqlite3.connect(database, timeout=_WAIT_S)
-    try:
-        connection.execute("PRAGMA journal_mode=WAL")
-    finally:
-        connection.close()

@@ -1,11 +1,14 @@
-"""One prepared database, copied for each test, and a small real model: a bundle with an ONNX graph of one linear layer."""
+"""Both kinds of store, empty for each test, and a small real model: a bundle with an ONNX graph of one linear layer."""
 
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import boto3
 import numpy as np
 import pytest
+import sqlalchemy
 from onnx import TensorProto, helper, numpy_helper
 
 from core.bundle import write_bundle
@@ -76,18 +79,101 @@ def make_bundle(tmp_path):
     return write
 
 
+class Folder:
+    """The files of a folder of artifacts, by their paths in it."""
+
+    def __init__(self, store: Store) -> None:
+        self.root = Path(store.artifacts)
+
+    def names(self) -> list[str]:
+        return sorted(str(path.relative_to(self.root)) for path in self.root.rglob("*") if path.is_file())
+
+    def read(self, name: str) -> bytes:
+        return (self.root / name).read_bytes()
+
+    def write(self, name: str, data: bytes) -> None:
+        (self.root / name).write_bytes(data)
+
+    def delete(self, name: str) -> None:
+        (self.root / name).unlink()
+        for folder in (self.root / name).parents:
+            if not any(folder.iterdir()):
+                folder.rmdir()
+
+
+class Bucket:
+    """The same of a bucket."""
+
+    def __init__(self, store: Store) -> None:
+        keys = {"aws_access_key_id": store.s3.access_key, "aws_secret_access_key": store.s3.secret_key}
+        secrets = {name: key.get_secret_value() for name, key in keys.items()}
+        self.client = boto3.client("s3", endpoint_url=store.s3.endpoint, region_name=store.s3.region, **secrets)
+        parts = urlsplit(store.artifacts)
+        self.bucket, self.prefix = parts.netloc, parts.path.strip("/") + "/"
+
+    def names(self) -> list[str]:
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self.prefix)
+        return sorted(found["Key"].removeprefix(self.prefix) for page in pages for found in page.get("Contents", []))
+
+    def read(self, name: str) -> bytes:
+        return self.client.get_object(Bucket=self.bucket, Key=self.prefix + name)["Body"].read()
+
+    def write(self, name: str, data: bytes) -> None:
+        self.client.put_object(Bucket=self.bucket, Key=self.prefix + name, Body=data)
+
+    def delete(self, name: str) -> None:
+        self.client.delete_object(Bucket=self.bucket, Key=self.prefix + name)
+
+
 @pytest.fixture(scope="session")
 def prepared_database(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("mlflow")
-    Registry(Store(folder / "mlflow.db", folder / "artifacts")).models()
+    Registry(Store(str(folder / "mlflow.db"), str(folder / "artifacts"))).models()
     return folder / "mlflow.db"
 
 
-@pytest.fixture
-def store(tmp_path, prepared_database) -> Store:
-    with closing(sqlite3.connect(prepared_database)) as source, closing(sqlite3.connect(tmp_path / "mlflow.db")) as copy:
+def local_store(folder, prepared_database) -> Store:
+    with closing(sqlite3.connect(prepared_database)) as source, closing(sqlite3.connect(folder / "mlflow.db")) as copy:
         source.backup(copy)
-    return Store(tmp_path / "mlflow.db", tmp_path / "artifacts")
+    return Store(str(folder / "mlflow.db"), str(folder / "artifacts"))
+
+
+@pytest.fixture(scope="session")
+def cluster_store(cluster) -> Store:
+    store = Store.of(cluster)
+    with start_run(store, "first") as run:  # makes tables and bucket
+        run.log_json({}, "empty.json")
+    return store
+
+
+def empty(store: Store) -> Store:
+    """Without the rows of the test before, but for the one experiment that MLflow makes with its tables."""
+    engine = sqlalchemy.create_engine(store.uri, poolclass=sqlalchemy.NullPool)
+    with engine.begin() as connection:
+        connection.execute(sqlalchemy.text("SET FOREIGN_KEY_CHECKS=0"))
+        for table in sqlalchemy.inspect(connection).get_table_names():
+            if table not in ("alembic_version", "experiments", "workspaces"):
+                connection.execute(sqlalchemy.text(f"DELETE FROM {table}"))  # noqa: S608 — a name that the database gave
+    bucket = Bucket(store)
+    for name in bucket.names():
+        bucket.delete(name)
+    return store
+
+
+LOCAL_AND_CLUSTER = ["local", pytest.param("cluster", marks=pytest.mark.cluster)]
+
+
+@pytest.fixture
+def store(request, tmp_path, prepared_database) -> Store:
+    """SQLite and a folder, or what the fixture is parametrized with (see LOCAL_AND_CLUSTER)."""
+    if getattr(request, "param", "local") == "cluster":
+        return empty(request.getfixturevalue("cluster_store"))
+    return local_store(tmp_path, prepared_database)
+
+
+@pytest.fixture
+def files(store) -> Folder | Bucket:
+    return Bucket(store) if store.artifacts.startswith("s3://") else Folder(store)
 
 
 @pytest.fixture

@@ -7,9 +7,11 @@ from core.bundle import open_bundle
 from core.contracts import ModelUid
 from core.errors import CorruptFile, ModelError
 
+pytestmark = pytest.mark.parametrize("store", ["local", pytest.param("cluster", marks=pytest.mark.cluster)], indirect=True)
 
-def find_artifact(store, name):
-    return next(path for path in store.artifacts.rglob(name) if "data" in path.parts)
+
+def find_artifact(files, name):
+    return next(path for path in files.names() if path.endswith(f"/data/bundle/{name}"))
 
 
 def read_index(cache):
@@ -25,18 +27,18 @@ def test_a_fetched_bundle_is_the_one_that_was_published(cache, publish):
     assert [path.name for path in (cache.folder / "flights").iterdir()] == ["1"]
 
 
-def test_a_bundle_that_is_here_needs_the_registry_no_more(cache, publish, store):
+def test_a_bundle_that_is_here_needs_the_registry_no_more(cache, publish, files):
     version = publish()
     cache.fetch(version)
-    find_artifact(store, "model.onnx").unlink()
+    files.delete(find_artifact(files, "model.onnx"))
     assert cache.fetch(version).is_dir()
 
 
 @pytest.mark.parametrize("file", ["model.onnx", "manifest.json", "features.json"])
-def test_an_artifact_changed_after_registration_is_refused_by_version_and_file(cache, publish, store, file):
+def test_an_artifact_changed_after_registration_is_refused_by_version_and_file(cache, publish, files, file):
     version = publish()
-    path = find_artifact(store, file)
-    path.write_bytes(path.read_bytes().replace(b"1", b"2", 1) + b" ")
+    path = find_artifact(files, file)
+    files.write(path, files.read(path).replace(b"1", b"2", 1) + b" ")
 
     with pytest.raises(CorruptFile, match=rf"model flights:1: {file} in the registry is not what was published: publish"):
         cache.fetch(version)
@@ -44,10 +46,10 @@ def test_an_artifact_changed_after_registration_is_refused_by_version_and_file(c
     assert list((cache.folder / "flights").iterdir()) == []
 
 
-def test_a_version_whose_files_are_gone_is_said_to_be(cache, publish, store):
+def test_a_version_whose_files_are_gone_is_said_to_be(cache, publish, files):
     version = publish()
-    folder = find_artifact(store, "model.onnx").parent
-    folder.rename(folder.with_name("elsewhere"))
+    for name in files.names():
+        files.delete(name)
     with pytest.raises(ModelError, match="model flights:1: its files are gone from"):
         cache.fetch(version)
 
@@ -58,7 +60,19 @@ def test_a_damaged_copy_is_fetched_again(cache, publish):
     assert open_bundle(cache.fetch(version), version.bundle_sha256).name == "flights"
 
 
-@pytest.mark.parametrize("source", ["file:///etc", "s3://bucket/model", "file://host/etc", "/etc", "{artifacts}/../../etc"])
+@pytest.mark.parametrize(
+    "source",
+    [
+        "file:///etc",
+        "s3://bucket/model",
+        "file://host/etc",
+        "/etc",
+        "{artifacts}/../../etc",
+        "{artifacts}/models/../../secret",
+        "{artifacts}-others/model",
+        "{artifacts}?versionId=1",
+    ],
+)
 def test_a_source_outside_the_artifacts_is_not_followed(cache, publish, registry, source):
     first = publish()
     tags = {"maas.bundle_sha256": first.bundle_sha256}
@@ -83,9 +97,9 @@ def test_the_index_holds_aliased_versions_and_those_fetched_before(cache, publis
     assert first.bundle_sha256 != second.bundle_sha256
 
 
-def test_one_damaged_model_does_not_keep_the_others_from_being_served(cache, publish, store):
+def test_one_damaged_model_does_not_keep_the_others_from_being_served(cache, publish, files):
     publish(name="broken")
-    find_artifact(store, "model.onnx").unlink()
+    files.delete(find_artifact(files, "model.onnx"))
     publish(name="sound")
 
     index = cache.sync()

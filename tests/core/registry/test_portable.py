@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sysconfig
+from pathlib import Path
 
 import mlflow
 import numpy as np
@@ -51,7 +52,7 @@ def test_a_version_loads_with_mlflow_alone_and_answers_as_the_predictor_does(pub
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     # then the code came with the version, and the answers are ours
-    folder = next(path for path in store.artifacts.rglob("bundle") if path.is_dir())
+    folder = next(path for path in Path(store.artifacts).rglob("bundle") if path.is_dir())
     predictor = Predictor(open_bundle(folder))
     missing = {"wind": np.full(3, np.nan), "origin": np.full(3, None, dtype=object)}
     assert len(found["ours"]) > 5
@@ -63,7 +64,7 @@ def test_a_version_loads_with_mlflow_alone_and_answers_as_the_predictor_does(pub
 
 def test_a_version_carries_no_pickle_and_nothing_of_the_project_but_what_it_runs(publish, store):
     publish()
-    files = {path.name for path in store.artifacts.rglob("*.*")}
+    files = {path.name for path in Path(store.artifacts).rglob("*.*")}
     assert not [file for file in files if file.endswith((".pkl", ".pickle", ".pt", ".lock", ".toml"))]
     assert {"predictor.py", "bundle.py", "portable.py", "onehot.py"} <= files
     assert not files & {"settings.py", "spark.py", "store.py", "config.py", "versions.py"}
@@ -71,7 +72,7 @@ def test_a_version_carries_no_pickle_and_nothing_of_the_project_but_what_it_runs
 
 def test_requirements_are_pinned_to_what_is_installed(publish, store):
     publish()
-    lines = next(store.artifacts.rglob("requirements.txt")).read_text().split()
+    lines = next(Path(store.artifacts).rglob("requirements.txt")).read_text().split()
     assert {line.partition("==")[0] for line in lines} == {"mlflow", "numpy", "onnxruntime", "pandas"}
     assert f"mlflow=={mlflow.__version__}" in lines
 

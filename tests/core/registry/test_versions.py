@@ -11,7 +11,11 @@ from core.registry.store import Store
 from core.registry.tracking import start_run
 from core.registry.versions import Registry
 
+LOCAL_AND_CLUSTER = ["local", pytest.param("cluster", marks=pytest.mark.cluster)]
+on_both = pytest.mark.parametrize("store", LOCAL_AND_CLUSTER, indirect=True)
 
+
+@on_both
 def test_a_published_version_is_found_by_name_alias_and_number(registry, publish):
     first = publish(0.1)
     second = publish(0.2, alias="shadow", description="wider", tags={"rule_set": "abc"})
@@ -23,6 +27,7 @@ def test_a_published_version_is_found_by_name_alias_and_number(registry, publish
     assert (second.description, second.tags["rule_set"]) == ("wider", "abc")
 
 
+@on_both
 def test_a_version_names_its_run_its_digests_and_its_facts(registry, make_bundle):
     with start_run(registry.store, "flights") as run:
         version = registry.publish(
@@ -38,6 +43,7 @@ def test_a_version_names_its_run_its_digests_and_its_facts(registry, make_bundle
     assert len(outputs) == 1
 
 
+@on_both
 def test_an_alias_moves_to_a_version(registry, publish):
     publish(0.1)
     publish(0.2)
@@ -47,6 +53,7 @@ def test_an_alias_moves_to_a_version(registry, publish):
         registry.set_alias("active", "flights", 9)
 
 
+@on_both
 def test_what_does_not_exist_is_said_with_what_does(registry, publish):
     with pytest.raises(ModelNotFound, match="none is registered yet"):
         registry.resolve(ModelUid("flights"))
@@ -59,6 +66,7 @@ def test_what_does_not_exist_is_said_with_what_does(registry, publish):
         registry.resolve(ModelUid("flights", None, 7))
 
 
+@on_both
 def test_models_are_listed_by_name_with_versions_newest_first(registry, publish):
     publish(name="b")
     publish(name="a")
@@ -71,6 +79,7 @@ def test_models_are_listed_by_name_with_versions_newest_first(registry, publish)
     ]
 
 
+@on_both
 def test_an_identical_version_is_found_again_by_its_tags(registry, publish):
     publish(tags={"rule_set": "x", "seed": 1})
     second = publish(tags={"rule_set": "y", "seed": 1})
@@ -100,6 +109,7 @@ def test_a_damaged_bundle_is_never_registered(registry, make_bundle):
     assert registry.models() == []
 
 
+@on_both
 def test_a_version_that_was_not_published_here_has_no_bundle(registry, publish):
     run_id = publish().run_id
     registry.store.call(lambda client: client.create_model_version("flights", "file:///etc", run_id))
@@ -107,8 +117,8 @@ def test_a_version_that_was_not_published_here_has_no_bundle(registry, publish):
         _ = registry.resolve(ModelUid("flights", None, 2)).bundle_sha256
 
 
-def publish_some(database, artifacts, folder, times, results):
-    registry = Registry(Store(database, artifacts))
+def publish_some(store, folder, times, results):
+    registry = Registry(store)
     for _ in range(times):
         with start_run(registry.store, "flights") as run:
             for step in range(20):
@@ -118,11 +128,11 @@ def publish_some(database, artifacts, folder, times, results):
 
 def test_publishers_at_the_same_time_get_versions_of_their_own_and_lose_nothing(tmp_path, make_bundle):
     # given a store that no one has made yet
-    store, folder = Store(tmp_path / "new" / "mlflow.db", tmp_path / "new" / "artifacts"), make_bundle()
+    store, folder = Store(str(tmp_path / "new" / "mlflow.db"), str(tmp_path / "new" / "artifacts")), make_bundle()
     spawn = multiprocessing.get_context("spawn")
     results = spawn.SimpleQueue()
     # when two processes make it, and publish
-    workers = [spawn.Process(target=publish_some, args=(store.database, store.artifacts, folder, 4, results)) for _ in range(2)]
+    workers = [spawn.Process(target=publish_some, args=(store, folder, 4, results)) for _ in range(2)]
     for worker in workers:
         worker.start()
     for worker in workers:
@@ -147,8 +157,8 @@ def test_a_publication_without_room_for_its_files_is_no_version(registry, make_b
         assert registry.publish(folder, name="flights", run_id=run.id).version == 1
 
 
-def publish_until_killed(database, artifacts, folder):
-    registry = Registry(Store(database, artifacts))
+def publish_until_killed(store, folder):
+    registry = Registry(store)
     with start_run(registry.store, "flights") as run:
         while True:
             registry.publish(folder, name="flights", run_id=run.id)
@@ -158,9 +168,7 @@ def test_a_publisher_killed_at_any_moment_leaves_no_version_without_its_files(st
     # given a process that publishes without end
     folder = make_bundle()
     registry.models()
-    worker = multiprocessing.get_context("spawn").Process(
-        target=publish_until_killed, args=(store.database, store.artifacts, folder)
-    )
+    worker = multiprocessing.get_context("spawn").Process(target=publish_until_killed, args=(store, folder))
     worker.start()
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not registry.models():

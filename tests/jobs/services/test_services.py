@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import time
+from pathlib import Path
 
 import httpx
 import pytest
@@ -78,7 +79,7 @@ def test_a_port_in_use_is_said_before_anything_starts(settings, tmp_path):
         taken = settings.model_copy(update={"serving": settings.serving.model_copy(update={"port": port})})
         with pytest.raises(PortInUse, match=rf"127\.0\.0\.1:{port} is in use .* set serving\.port .*MAAS__SERVING__PORT"):
             services.up(taken)
-    assert not Store.of(settings).database.exists()
+    assert not Path(Store.of(settings).database).exists()
     assert services.status(settings) == []
 
 
