@@ -25,6 +25,8 @@ from core.lake.tables import overwrite, read_table
 from etl.transforms import apply, fit
 
 SPLITS = ("train", "validation", "test")
+_PARTITIONS = 4
+"""Of the feature table. Another number changes the last digits of what is fitted, and with them every digest after."""
 
 
 class SplitConfig(Strict):
@@ -100,8 +102,9 @@ def standardize(spark: SparkSession, lake: Lake, config: FeaturesConfig, tables:
     """Bring the feature table up to its inputs; when neither they nor the definition changed, nothing is written.
 
     ``tables`` are the extracted tables, seen by the SQL under their bare names. The table is written whole, in one commit,
-    which records the versions of its inputs and the fitted transforms. Raises TableError when a split has no labelled row,
-    or a key stands twice.
+    which records the versions of its inputs and the fitted transforms. The same rows give the same files and the same fitted
+    state, whatever files, order and partitions they come in. Raises TableError when a split has no labelled row, or a key
+    stands twice.
     """
     into = TableName.parse(config.table)
     with lake.exclusive(into):
@@ -110,13 +113,13 @@ def standardize(spark: SparkSession, lake: Lake, config: FeaturesConfig, tables:
             return current
         facts = _definition(lake, config, tables)
         frames = {t.name: read_table(spark, lake, t, facts["inputs"][str(t)]) for t in tables}
-        frame = _with_split(assemble(spark, frames, config.sql), config).persist()
+        frame = _canonical(_with_split(assemble(spark, frames, config.sql), config), config).persist()
         try:
             rows = _count(frame, config)
             fitted = fit(frame.where(F.col("split") == "train"), tuple(config.transforms))
             commit = overwrite(
                 lake,
-                apply(frame, fitted).repartition(4, *config.key).sortWithinPartitions("split", *config.key),
+                apply(frame, fitted),
                 into,
                 app=app,
                 number=lake.number(into, app) + 1,
@@ -167,6 +170,11 @@ def _with_split(frame: DataFrame, config: FeaturesConfig) -> DataFrame:
     if absent := sorted(needed - set(frame.columns)):
         raise ConfigError(f"features.sql does not return {', '.join(absent)}, which key, label, split or transforms name")
     return frame.withColumn("split", F.coalesce(split, F.lit("outside")))
+
+
+def _canonical(frame: DataFrame, config: FeaturesConfig) -> DataFrame:
+    """The rows in partitions and an order that their keys alone decide: sums of floating-point numbers depend on both."""
+    return frame.repartition(_PARTITIONS, *config.key).sortWithinPartitions("split", *config.key)
 
 
 def _count(frame: DataFrame, config: FeaturesConfig) -> dict[str, int]:

@@ -1,5 +1,7 @@
+import random
 from datetime import date, timedelta
 
+import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
@@ -62,6 +64,43 @@ def test_the_table_has_raw_columns_label_split_and_features_fitted_on_train_only
     assert sum(value * value for value in train) / len(train) == pytest.approx(1, abs=1e-5)
     assert table[54]["price__zscore"] > max(train)
     assert load_fitted(lake, INTO, APP) == done.fitted
+
+
+def noisy(seed):
+    """Rows whose sums depend on their order, shuffled."""
+    rng = random.Random(1)
+    start = date(2020, 1, 1)
+    data = [(n, start + timedelta(days=n % 55), rng.uniform(-1, 1) * 10 ** rng.randint(-6, 9), "ab"[n % 2]) for n in range(3000)]
+    random.Random(seed).shuffle(data)
+    return data
+
+
+def contents(lake):
+    """The rows of each file in order; files by split and partition."""
+    files = lake.snapshot(INTO).files
+    return [pq.ParquetFile(file).read().to_pylist() for file in files]
+
+
+@pytest.mark.parametrize(("pieces", "partitions", "adaptive"), [(1, 1, "false"), (3, 7, "true")])
+def test_the_same_rows_give_the_same_state_and_files_however_they_lie(tmp_path, spark, pieces, partitions, adaptive):
+    one, other = Lake(tmp_path / "one"), Lake(tmp_path / "other")
+    add(spark, one, 1, noisy(1))
+    for number, piece in enumerate((noisy(2)[start::pieces] for start in range(pieces)), start=1):
+        add(spark, other, number, piece)
+    first = run(spark, one)
+    before = {key: spark.conf.get(key) for key in ("spark.sql.shuffle.partitions", "spark.sql.adaptive.enabled")}
+    spark.conf.set("spark.sql.shuffle.partitions", partitions)
+    spark.conf.set("spark.sql.adaptive.enabled", adaptive)
+    try:
+        second = run(spark, other)
+    finally:
+        for key, value in before.items():
+            spark.conf.set(key, value)
+
+    assert second.fitted.digest == first.fitted.digest
+    assert contents(other) == contents(one)
+    keys = [[row["id"] for row in rows] for rows in contents(one)]
+    assert keys == [sorted(part) for part in keys]
 
 
 def test_nothing_is_written_until_inputs_or_definition_change(spark, lake):
