@@ -10,7 +10,7 @@ from typing import Self, TypeVar
 import sqlalchemy
 from pydantic import SecretStr
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from core.database import failures
 from core.database.engine import MYSQL, address, open_engine, place
@@ -57,7 +57,8 @@ class Database:
     def write(self, action: Callable[[Connection], T]) -> T:
         """The result of ``action`` in one transaction, made again while others hold the database or its server restarts.
 
-        A server that ends while it commits may have committed: ``action`` looks whether what it does is done already.
+        A server that ends while it commits may have committed: ``action`` looks whether what it does is done already. IntegrityError is raised
+        as it is.
         """
         return self._run(action, self.engine.execution_options(write=True))
 
@@ -72,5 +73,7 @@ class Database:
 
         try:
             return failures.persist(once, lambda error: failures.is_busy(error) or failures.is_gone(error))
+        except IntegrityError:  # for the caller, who knows what it means
+            raise
         except SQLAlchemyError as error:
             raise failures.explain(error, self.place) from error

@@ -12,6 +12,8 @@ REVISION = "0001"
 
 _LONG = Text().with_variant(Text(2**24 - 1), "mysql")  # MEDIUMTEXT: MySQL's TEXT holds 64 KiB
 
+_BYTES = "utf8mb4_bin"  # names are compared as SQLite does, by their bytes
+
 metadata = MetaData()
 
 configurations = Table(
@@ -25,6 +27,8 @@ configurations = Table(
     Column("author", String(128), nullable=False),
     Column("created_at", String(32), nullable=False),
     UniqueConstraint("kind", "name", "digest", name="configurations_digest"),
+    mysql_charset="utf8mb4",
+    mysql_collate=_BYTES,
 )
 
 journal = Table(
@@ -51,4 +55,6 @@ journal = Table(
     Column("facts", _LONG, nullable=False),
     UniqueConstraint("pipeline", "step", "interval", "attempt", name="journal_attempt"),
     Index("journal_started", "started"),
+    mysql_charset="utf8mb4",
+    mysql_collate=_BYTES,
 )

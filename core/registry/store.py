@@ -169,12 +169,13 @@ def _client(store: Store) -> Any:
     """The client of ``store``, one a process: making one checks the schema of the database and takes part of a second."""
     if store not in _clients:
         from core.database.alone import alone  # noqa: PLC0415
-        from core.database.engine import address, open_engine  # noqa: PLC0415
+        from core.database.engine import address, compare_bytes, open_engine  # noqa: PLC0415
 
         os.environ.update(store.s3_environment())
         engine = open_engine(address(store.uri))  # makes the database, and says at once when there is no server
         try:
             with alone(engine), without_warnings():
+                compare_bytes(engine)
                 _clients[store] = _open(store)
         finally:
             engine.dispose()

@@ -11,6 +11,7 @@ revision = "0001"
 down_revision = None
 
 _LONG = sa.Text().with_variant(sa.Text(2**24 - 1), "mysql")
+_BYTES = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
 
 
 def upgrade() -> None:
@@ -26,6 +27,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.String(32), nullable=False),
         sa.UniqueConstraint("kind", "name", "digest", name="configurations_digest"),
         if_not_exists=True,
+        **_BYTES,
     )
     op.create_table(
         "journal",
@@ -50,6 +52,7 @@ def upgrade() -> None:
         sa.Column("facts", _LONG, nullable=False),
         sa.UniqueConstraint("pipeline", "step", "interval", "attempt", name="journal_attempt"),
         if_not_exists=True,
+        **_BYTES,
     )
     op.create_index("journal_started", "journal", ["started"], if_not_exists=True)
 
