@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from core.settings import Settings, load_settings
-from jobs import commands_cluster, commands_spark
+from jobs import commands_cluster, commands_config, commands_spark
+from jobs.commands_runs import runs
 from jobs.failures import one_line_errors
 
 app = typer.Typer(
@@ -17,8 +18,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-config_app = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
-app.add_typer(config_app, name="config")
+app.add_typer(commands_config.app, name="config")
+app.command()(runs)
 app.add_typer(commands_cluster.app, name="cluster")
 commands_spark.add_to(app)
 
@@ -124,14 +125,6 @@ def models(profile: Profile = None) -> None:
     from jobs.show import console, show_models
 
     show_models(console(), Registry.open(load_settings(profile=profile)).models())
-
-
-@config_app.command("show")
-def config_show(profile: Profile = None) -> None:
-    """Print the settings in force, as YAML."""
-    import yaml
-
-    typer.echo(yaml.safe_dump(load_settings(profile=profile).model_dump(mode="json"), sort_keys=False).rstrip())
 
 
 @app.command()

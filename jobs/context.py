@@ -100,6 +100,8 @@ def read_interval(start: str | None, end: str | None) -> Interval | None:
 
 def step_main(step: Callable[[Context], Report], arguments: Sequence[str] | None = None) -> None:
     """The entry point of ``python -m jobs.STEP`` and ``spark-submit jobs/STEP.py``; errors of ours become one line."""
+    from jobs.record import record  # it needs this module
+
     parser = argparse.ArgumentParser(description=(step.__doc__ or "").split("\n", 1)[0])
     parser.add_argument("pipeline", help="name of a file in conf/pipelines")
     parser.add_argument("--from", dest="start", help="begin of the interval that the run is about (ISO 8601, UTC)")
@@ -109,6 +111,12 @@ def step_main(step: Callable[[Context], Report], arguments: Sequence[str] | None
     with one_line_errors():
         interval = read_interval(options.start, options.end)
         with open_context(load_settings(profile=options.profile), options.pipeline, interval=interval) as context:
-            report = step(context)
+            report = record(_name_of(step), step, context)
     for line in report.lines:
         print(line)
+
+
+def _name_of(step: Callable[[Context], Report]) -> str:
+    from jobs.run import STEPS
+
+    return next(name for name, place in STEPS.items() if place.endswith(f":{step.__name__}"))

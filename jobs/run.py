@@ -16,6 +16,7 @@ from core.contracts import Interval
 from core.errors import ConfigError
 from core.settings import Settings
 from jobs.context import Context, Report, open_context
+from jobs.record import record
 
 STEPS = {
     "ingest": "jobs.ingest:ingest_sources",
@@ -61,7 +62,7 @@ def _timed(name: str, context: Context, progress: Progress, task: object) -> Tim
     progress.update(task, description=name, note="")  # type: ignore[arg-type]
     module, function = STEPS[name].split(":")
     started = time.monotonic()
-    report = getattr(importlib.import_module(module), function)(context)
+    report = record(name, getattr(importlib.import_module(module), function), context)
     seconds = time.monotonic() - started
     progress.console.print(f"[green]✓[/green] [bold]{name}[/bold] {seconds:.1f} s")
     for line in report.lines:

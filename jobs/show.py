@@ -6,9 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from core.database.configurations import Configuration
+    from core.journal.journal import Entry
     from core.lake.catalog import TableInfo
     from core.registry.versions import ModelInfo
     from jobs.doctor import Finding
@@ -77,6 +80,35 @@ def show_cluster(out: Console, states: Sequence[ServiceState], memory_mb: Mappin
         show_rows(out, f"services: {sum(memory_mb.values()):,.0f} MB", columns, rows)
     if all(state.state == "down" for state in states):
         out.print("nothing runs: start it with `maas cluster up`")
+
+
+def show_runs(out: Console, found: Sequence[tuple[Entry, str]]) -> None:
+    """The run journal: entries with their states."""
+    if not found:
+        out.print("nothing ran yet: run `maas run flights`")
+        return
+    columns = ("started (UTC)", "pipeline", "step", "interval", "attempt", "state", "seconds", "run", "error")
+    rows = [
+        (
+            f"{entry.started:%Y-%m-%d %H:%M:%S}",
+            entry.pipeline,
+            entry.step,
+            str(entry.interval or ""),
+            entry.attempt,
+            state,
+            "" if entry.seconds is None else f"{entry.seconds:.1f}",
+            entry.run_id,
+            escape((entry.error or "").split("\n", 1)[0][:200]),
+        )
+        for entry, state in found
+    ]
+    show_rows(out, "runs", columns, rows)
+
+
+def show_versions(out: Console, found: Sequence[Configuration]) -> None:
+    """The versions of one configuration."""
+    rows = [(kept.version, kept.digest[:12], kept.author, f"{kept.created_at:%Y-%m-%d %H:%M:%S}") for kept in found]
+    show_rows(out, f"{found[0].kind} {found[0].name}", ("version", "sha256", "author", "first seen (UTC)"), rows)
 
 
 def show_findings(out: Console, findings: Sequence[Finding]) -> None:

@@ -18,12 +18,12 @@ from core.database.database import Database
 from core.database.schema import configurations as table
 from core.errors import ConfigError
 
-PIPELINE, RULES = "pipeline", "rules"
+PIPELINE, OVERLAY, RULES = "pipeline", "overlay", "rules"
 
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """One version of a text. ``kind`` is ``pipeline`` or ``rules``; ``digest`` the SHA-256 of ``text`` in UTF-8."""
+    """One version of a text. ``kind`` is ``pipeline``, ``overlay`` or ``rules``; ``digest`` the SHA-256 of ``text`` in UTF-8."""
 
     kind: str
     name: str

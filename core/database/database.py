@@ -57,8 +57,8 @@ class Database:
     def write(self, action: Callable[[Connection], T]) -> T:
         """The result of ``action`` in one transaction, made again while others hold the database or its server restarts.
 
-        A server that ends while it commits may have committed: ``action`` looks whether what it does is done already. IntegrityError is raised
-        as it is.
+        A server that ends while it commits may have committed: ``action`` looks whether what it does is done already.
+        Raises IntegrityError as it is.
         """
         return self._run(action, self.engine.execution_options(write=True))
 
