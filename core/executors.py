@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from core.errors import ConfigError, ServiceError
 
 YARN = "yarn"
 _STANDALONE = "spark://"
+_KUBERNETES = "k8s://"
 _ANSWER_S = 5.0
 _RETRY_S = 0.5
 _RM_PORT = 8032  # Hadoop's own default
@@ -51,7 +53,9 @@ class Executors:
         }
         if ip_address(socket.gethostbyname(self.host)).is_loopback:
             conf["spark.executorEnv.SPARK_LOCAL_IP"] = self.host
-        return conf | (self._yarn(spark_home) if master == YARN else {"spark.cores.max": str(self.count * self.cores)})
+        if master == YARN:
+            return conf | self._yarn(spark_home)
+        return conf if master.startswith(_KUBERNETES) else conf | {"spark.cores.max": str(self.count * self.cores)}
 
     def _yarn(self, spark_home: Path) -> dict[str, str]:
         conf = {
@@ -72,9 +76,9 @@ def is_local(master: str) -> bool:
     """Whether ``master`` runs in this machine's one JVM; raises ConfigError for one that no session can have."""
     if master == "local" or master.startswith("local["):
         return True
-    if master == YARN or master.startswith(_STANDALONE):
+    if master == YARN or master.startswith((_STANDALONE, _KUBERNETES)):
         return False
-    raise ConfigError(f"spark.master {master!r}: write local[N], yarn or spark://HOST:PORT")
+    raise ConfigError(f"spark.master {master!r}: write local[N], yarn, spark://HOST:PORT or k8s://https://HOST:PORT")
 
 
 def require_master(master: str, hadoop: Path | None) -> None:
@@ -86,6 +90,12 @@ def require_master(master: str, hadoop: Path | None) -> None:
         return
     if master == YARN:
         places, what, hint = _resource_managers(hadoop), "YARN's ResourceManager", "start YARN (yarn-site.xml names its address)"
+    elif master.startswith(_KUBERNETES):
+        places, what, hint = (
+            [_address(urlsplit(master.removeprefix(_KUBERNETES)).netloc, master)],
+            "Kubernetes",
+            "correct spark.master",
+        )
     else:
         places, what, hint = _masters(master), "Spark's master", "start it, or correct spark.master"
     deadline = time.monotonic() + _ANSWER_S

@@ -26,7 +26,9 @@ class SparkSettings(Strict):
     """How sessions are built."""
 
     master: str = "local[2]"
-    """``local[N]``, ``yarn`` (client mode) or ``spark://HOST:PORT``; the keys down to ``start_timeout_s`` are for these."""
+    """``local[N]``, ``yarn`` (client mode), ``spark://HOST:PORT`` or ``k8s://https://HOST:PORT``.
+
+    The keys down to ``start_timeout_s`` are for clusters."""
     executors: int = Field(default=2, ge=1)
     executor_cores: int = Field(default=1, ge=1)
     executor_memory: str = "1g"
@@ -237,11 +239,21 @@ def _read_secrets(file: Path, root: Path) -> dict[str, Any]:
     """Passwords and keys, which stand in no other file: readable by their owner only."""
     if not file.is_file():
         return {}
-    if file.stat().st_mode & 0o077:
+    facts = file.stat()
+    if not is_private(facts.st_mode, facts.st_uid, os.geteuid()):
         raise ConfigError(f"{file}: others may read the secrets in it: run `chmod 600 {file}`", file=str(file))
     document = read_yaml(file)
     validate({"root": root, **document}, Settings, str(file))
     return document
+
+
+def is_private(mode: int, owner: int, user: int) -> bool:
+    """Whether a file of secrets is for ``user`` alone: no one else reads it, or it is root's and read by its group.
+
+    PostgreSQL takes keys by the same rule. Kubernetes mounts a Secret as root's, and ``fsGroup`` adds the group's right to read
+    whatever the mode asked for (github.com/kubernetes/kubernetes/issues/57923).
+    """
+    return not mode & (0o037 if owner == 0 != user else 0o077)
 
 
 def _require_no_password(url: str) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from core.settings import Settings, load_settings
-from jobs import commands_cluster, commands_config, commands_spark
+from jobs import commands_alone, commands_cluster, commands_config, commands_spark
 from jobs.commands_runs import runs
 from jobs.failures import one_line_errors
 
@@ -22,6 +22,7 @@ app.add_typer(commands_config.app, name="config")
 app.command()(runs)
 app.add_typer(commands_cluster.app, name="cluster")
 commands_spark.add_to(app)
+commands_alone.add_to(app)
 
 Profile = Annotated[str | None, typer.Option("--profile", help="Folder of conf/ whose settings apply (default: local).")]
 PipelineName = Annotated[str, typer.Argument(help="Name of a file in conf/pipelines.")]

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import ConfigError
-from core.settings import load_settings
+from core.settings import is_private, load_settings
 
 
 @pytest.fixture
@@ -89,6 +89,24 @@ def test_secrets_are_read_in_the_home_folder_that_the_environment_names(root, tm
     secrets.chmod(0o600)
     settings = load_settings(root, environment={"MAAS__HOME": str(secrets.parent)})
     assert settings.database.password.get_secret_value() == "from-file"
+
+
+@pytest.mark.parametrize(
+    ("mode", "owner", "user", "private"),
+    [
+        (0o100600, 1000, 1000, True),
+        (0o100400, 1000, 1000, True),
+        (0o100440, 1000, 1000, False),  # our own file: its group has no business in it
+        (0o100640, 0, 0, False),
+        (0o100440, 0, 10001, True),  # a mounted Secret, read by its group
+        (0o100640, 0, 10001, True),
+        (0o100460, 0, 10001, False),
+        (0o100444, 0, 10001, False),
+        (0o100440, 1000, 10001, False),
+    ],
+)
+def test_a_file_of_secrets_is_private_or_it_is_roots_and_read_by_its_group(mode, owner, user, private):
+    assert is_private(mode, owner, user) is private
 
 
 def test_secrets_that_others_may_read_are_refused(root):
