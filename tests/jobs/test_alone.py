@@ -34,6 +34,20 @@ def await_that(true: Callable[[], bool], process: subprocess.Popen[str]) -> None
         time.sleep(0.05)
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def is_well(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, ConnectionError):
+        return False
+
+
 def test_the_copier_says_when_a_server_may_start_and_goes_on_when_it_cannot_copy(tmp_path):
     folder = tmp_path / "bundles"
     with started(tmp_path, "bundles", "--every", "1") as process:
@@ -60,16 +74,16 @@ def test_a_copier_that_has_copied_nothing_yet_ends_with_one_line(tmp_path):
 
 
 def test_mlflow_runs_in_the_foreground(tmp_path):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-
-    def well() -> bool:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
-                return bool(answer.status == 200)
-        except (urllib.error.URLError, ConnectionError):
-            return False
-
+    port = free_port()
     with started(tmp_path, "mlflow", MAAS__MLFLOW__PORT=str(port)) as process:
-        await_that(well, process)
+        await_that(lambda: is_well(port), process)
+
+
+def test_both_run_on_the_stores_of_the_cluster(cluster_environment, cluster, tmp_path):
+    more = {"MAAS__SERVING__BUNDLES": str(tmp_path / "bundles"), "MAAS__MLFLOW__PORT": str(free_port())}
+    home, given = cluster.at_home(Path()), {**cluster_environment, **more}
+    given.pop("MAAS__HOME")
+    with started(home, "bundles", "--every", "1", **given) as process:
+        await_that((tmp_path / "bundles" / ".ready").exists, process)
+        with started(home, "mlflow", **given) as server:
+            await_that(lambda: is_well(int(more["MAAS__MLFLOW__PORT"])), server)
