@@ -179,7 +179,7 @@ def make_topic(cluster: Settings) -> Callable[[int], Topic]:
 
 @pytest.fixture
 def mysql(cluster: Settings) -> Iterator[Callable[[str], None]]:
-    """Runs one statement in the database ``test`` of this run's own, which is empty."""
+    """Runs one statement in the database ``test_flights`` of this run's own, which is empty."""
     place = urlsplit(cluster.database.url)
     password = cluster.database.password
     assert password is not None
@@ -190,7 +190,7 @@ def mysql(cluster: Settings) -> Iterator[Callable[[str], None]]:
             with connection.cursor() as cursor:
                 cursor.execute(statement)
 
-        name = f"{cluster.sources.prefix}test"
+        name = f"{cluster.sources.prefix}test_flights"
         for statement in (f"DROP DATABASE IF EXISTS {name}", f"CREATE DATABASE {name}", f"USE {name}"):
             execute(statement)
         yield execute

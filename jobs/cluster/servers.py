@@ -233,12 +233,12 @@ def _init_sql(site: Site) -> str:
 
 
 def _database(name: str, owner: str) -> list[str]:
-    """A database, and all rights on it and on those whose name begins with its name and an underscore."""
+    """A database, and all rights on it and on those named NAME_x and x_NAME, which other platforms beside this one may have."""
     pattern = name.replace("_", r"\_")
+    granted = (pattern, rf"{pattern}\_%", rf"%\_{pattern}")
     return [
         f"CREATE DATABASE IF NOT EXISTS `{name}` CHARACTER SET utf8mb4;",
-        f"GRANT ALL ON `{pattern}`.* TO {owner};",
-        rf"GRANT ALL ON `{pattern}\_%`.* TO {owner};",
+        *(f"GRANT ALL ON `{databases}`.* TO {owner};" for databases in granted),
     ]
 
 
@@ -251,7 +251,7 @@ def _format_kafka(site: Site, port: int, part: Path) -> None:
     properties.write_text(_kafka_properties(site, port, part), encoding="utf-8")
     name = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     execute(
-        (*_kafka_java(site, "kafka.tools.StorageTool"), "format", "-t", name, "-c", str(properties)), "formatting Kafka's folder"
+        (*_kafka_java(site, "kafka.tools.StorageTool"), "format", f"--cluster-id={name}", "-c", str(properties)), "formatting Kafka's folder"
     )
     properties.unlink()
 

@@ -71,7 +71,7 @@ PLACES = {
 
 @pytest.fixture
 def mysql_place(cluster: Settings, mysql: Callable[[str], None]) -> Place:
-    config = DatabaseConfig(kind="database", url="mysql:///test", table="t", watermark="id", columns=("n",))
+    config = DatabaseConfig(kind="database", url="mysql:///test_flights", table="t", watermark="id", columns=("n",))
 
     def add(numbers: range) -> None:
         mysql("CREATE TABLE IF NOT EXISTS t (id INT PRIMARY KEY, n INT)")
