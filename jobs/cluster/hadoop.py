@@ -152,7 +152,7 @@ def _hdfs(site: Site) -> Mapping[str, object]:
         "dfs.namenode.http-address": f"{HOST}:{web}",
         "dfs.namenode.http-bind-host": HOST,
         "dfs.namenode.handler.count": 4,
-        "dfs.namenode.safemode.extension": 0,
+        "dfs.namenode.safemode.extension": 2000,  # of few blocks 99.9 % may be all but one: wait for its report
         "dfs.namenode.datanode.registration.ip-hostname-check": "false",
         "dfs.namenode.fs-limits.min-block-size": 1024,
         "dfs.blocksize": site.file.hdfs.block_mb << 20,
@@ -162,6 +162,7 @@ def _hdfs(site: Site) -> Mapping[str, object]:
         "dfs.namenode.stale.datanode.interval": 3000,
         "dfs.namenode.avoid.read.stale.datanode": "true",
         "dfs.namenode.avoid.write.stale.datanode": "true",
+        "dfs.namenode.redundancy.considerLoad": "false",  # of two DataNodes one is always the busier
         "dfs.datanode.handler.count": 3,
         "dfs.datanode.hostname": HOST,
         "dfs.datanode.du.reserved": 0,

@@ -251,7 +251,8 @@ def _format_kafka(site: Site, port: int, part: Path) -> None:
     properties.write_text(_kafka_properties(site, port, part), encoding="utf-8")
     name = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     execute(
-        (*_kafka_java(site, "kafka.tools.StorageTool"), "format", f"--cluster-id={name}", "-c", str(properties)), "formatting Kafka's folder"
+        (*_kafka_java(site, "kafka.tools.StorageTool"), "format", f"--cluster-id={name}", "-c", str(properties)),
+        "formatting Kafka's folder",
     )
     properties.unlink()
 
