@@ -65,18 +65,23 @@ def raw_columns():
     return COLUMNS
 
 
-@pytest.fixture
-def make_bundle(tmp_path):
-    """Writes the bundle of a model whose answers depend on ``scale``."""
+@pytest.fixture(scope="session")
+def write_model():
+    """Writes the bundle of a model whose answers depend on ``scale`` to a folder."""
 
-    def write(scale: float = 0.1, **facts) -> Path:
-        folder = tmp_path / f"bundle-{scale}-{len(list(tmp_path.iterdir()))}"
+    def write(folder: Path, scale: float = 0.1, **facts) -> Path:
         features = build_features()
         model = build_onnx(len(features.outputs), scale)
         write_bundle(folder, name="flights", onnx=model, features=features, signature=SIGNATURE, facts=facts)
         return folder
 
     return write
+
+
+@pytest.fixture
+def make_bundle(tmp_path, write_model):
+    """The same, to a folder of the test's own."""
+    return lambda scale=0.1, **facts: write_model(tmp_path / f"bundle-{scale}-{len(list(tmp_path.iterdir()))}", scale, **facts)
 
 
 class Folder:
