@@ -17,6 +17,7 @@ from core.backup.sources import Platform, open_platform
 from core.database.schema import REVISION, configurations
 from core.registry.artifacts import is_inside
 from core.settings import Settings
+from core.storage.local import LocalStorage
 from core.storage.storage import Storage
 
 _PIECE = 1 << 20
@@ -78,10 +79,11 @@ def _copy_artifacts(platform: Platform, version: Mapping[str, Any], writer: Writ
     if not is_inside(uri, platform.store.artifacts):
         return [f"model {uid}: its files do not lie in {platform.store.artifacts}: not in the backup"]
     folder = unquote(uri.removeprefix(platform.store.artifact_uri)).strip("/")
-    found = [entry.path for entry in platform.artifacts.list(f"{folder}/**/*")]
-    for path in found:
-        if f"artifacts/{path}" not in writer.files:
-            writer.write(f"artifacts/{path}", _read(platform.artifacts, path))
+    with platform.store.fetched(uri) as place:
+        files = LocalStorage(place)
+        found = [entry.path for entry in files.list()] if place.is_dir() else []
+        for path in found:
+            writer.write(f"artifacts/{folder}/{path}", _read(files, path))
     return [] if found else [f"model {uid}: its files are gone: not in the backup"]
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from core.backup.archive import Reader
 from core.backup.places import open_storage
-from core.backup.rows import load, reflect, without_references
+from core.backup.rows import as_they_are, load, reflect
 from core.backup.sources import Platform, open_platform
 from core.contracts import TableName
 from core.database import failures
@@ -20,6 +20,7 @@ from core.database.schema import REVISION, configurations
 from core.errors import StorageError
 from core.journal.journal import Entry
 from core.settings import Settings
+from core.storage.local import LocalStorage
 
 _ALEMBIC = "alembic_version"
 
@@ -40,9 +41,11 @@ def restore(
         held = platform.contents()
         if held and not force:
             raise StorageError(f"this platform holds {', '.join(held)} already: --force puts the backup in place of all that")
-        for path in reader.below("artifacts"):
-            progress(path)
-            platform.artifacts.write_atomic(path.removeprefix("artifacts/"), reader.read(path))
+        with platform.store.filled() as folder:
+            files = LocalStorage(folder)
+            for path in reader.below("artifacts"):
+                progress(path)
+                files.write_atomic(path.removeprefix("artifacts/"), reader.read(path))
         progress("MLflow's database")
         versions = _load_mlflow(reader, platform)
         progress("configurations and journal")
@@ -74,7 +77,7 @@ def _load_mlflow(reader: Reader, platform: Platform) -> int:
 
     def replace_all(connection: Connection) -> None:
         tables = {name: table for name, table in reflect(connection).items() if name != _ALEMBIC}
-        without_references(connection)
+        as_they_are(connection)
         for table in reversed(tables.values()):
             connection.execute(table.delete())
         for name, table in tables.items():

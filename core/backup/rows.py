@@ -56,10 +56,13 @@ def load(connection: Connection, table: Table, rows: Iterator[Mapping[str, Any]]
     return count
 
 
-def without_references(connection: Connection) -> None:
-    """Let rows be put in whatever their order: references hold again at the end of the transaction."""
-    mysql = connection.dialect.name == MYSQL
-    connection.execute(text("SET FOREIGN_KEY_CHECKS=0" if mysql else "PRAGMA defer_foreign_keys=ON"))
+def as_they_are(connection: Connection) -> None:
+    """Let rows be put in whatever their order, and numbers be what they are: MySQL takes a 0 for "count on"."""
+    if connection.dialect.name == MYSQL:
+        connection.execute(text("SET FOREIGN_KEY_CHECKS=0"))
+        connection.execute(text("SET SESSION sql_mode = CONCAT(@@sql_mode, ',NO_AUTO_VALUE_ON_ZERO')"))
+    else:
+        connection.execute(text("PRAGMA defer_foreign_keys=ON"))
 
 
 def _plain(value: Any) -> Any:

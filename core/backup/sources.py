@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine, func, select
 
-from core.backup.places import open_storage
 from core.backup.rows import reflect
 from core.database.database import Database
 from core.database.engine import address, open_engine
@@ -18,7 +17,6 @@ from core.journal.places import open_journal
 from core.lake.catalog import Lake
 from core.registry.store import Store
 from core.settings import Settings
-from core.storage.storage import Storage
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +27,6 @@ class Platform:
     journal: Journal
     store: Store
     mlflow: Engine
-    artifacts: Storage
     lake: Lake
 
     def contents(self) -> list[str]:
@@ -64,4 +61,4 @@ def open_platform(settings: Settings) -> Iterator[Platform]:
         store.call(lambda client: client.search_registered_models(max_results=1))  # makes the tables
         mlflow = open_engine(address(store.uri))
         stack.callback(mlflow.dispose)
-        yield Platform(database, journal, store, mlflow, open_storage(settings.mlflow.artifacts, settings), Lake.of(settings))
+        yield Platform(database, journal, store, mlflow, Lake.of(settings))

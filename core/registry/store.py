@@ -6,12 +6,14 @@ import logging
 import os
 import re
 import sys
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
+from urllib.parse import unquote, urlsplit
 
 from pydantic import SecretStr
 
@@ -124,6 +126,36 @@ class Store:
 
         self.call(copy)
         return any(target.iterdir())
+
+    def upload(self, folder: Path, target: str) -> None:
+        """Copy all files of ``folder`` below the URL ``target``; what is there of the same name is replaced."""
+
+        def copy(_: MlflowClient) -> None:
+            from mlflow.store.artifact.s3_artifact_repo import S3ArtifactRepository  # noqa: PLC0415
+
+            S3ArtifactRepository(target).log_artifacts(str(folder))
+
+        self.call(copy)
+
+    @contextmanager
+    def fetched(self, uri: str) -> Iterator[Path]:
+        """The folder of artifacts at ``uri``: itself, or a copy of what lies in the bucket, for as long as the block lasts."""
+        if not uri.startswith(artifacts.S3):
+            yield Path(unquote(urlsplit(uri).path))
+            return
+        with tempfile.TemporaryDirectory(prefix="maas-artifacts-") as temporary:
+            self.download(uri, Path(temporary) / "files")
+            yield Path(temporary) / "files"
+
+    @contextmanager
+    def filled(self) -> Iterator[Path]:
+        """A folder whose files are artifacts when the block has ended well: the artifacts' own, or one that is then uploaded."""
+        if not self.artifacts.startswith(artifacts.S3):
+            yield Path(self.artifacts)
+            return
+        with tempfile.TemporaryDirectory(prefix="maas-artifacts-") as temporary:
+            yield Path(temporary)
+            self.upload(Path(temporary), self.artifacts)
 
     def s3_environment(self) -> dict[str, str]:
         """What reaching the artifacts needs in the environment, keys among it; empty for a folder."""

@@ -116,6 +116,23 @@ def test_a_restored_platform_answers_the_same_and_goes_on(tmp_path, filled, kept
     assert answers(again, raw_columns) == before
 
 
+@pytest.mark.cluster
+def test_a_backup_of_sqlite_and_a_folder_fills_mysql_mongodb_and_s3_and_comes_back(tmp_path, filled, kept, cluster, raw_columns):
+    # given the cluster's stores, with what other tests left in them, and a home and lake of this test's own
+    far = cluster.model_copy(update={"home": tmp_path / "far", "lake": filled.lake})
+    restore(far, str(kept[0]), force=True)
+    # when they are backed up in turn
+    lines = back_up(far, str(tmp_path / "backup"))
+    assert lines[0] == kept[1][0]
+    # then all three answer the same
+    near = home(tmp_path / "near")
+    restore(near, str(tmp_path / "backup"))
+    assert answers(far, raw_columns) == answers(near, raw_columns) == answers(filled, raw_columns)
+    # and no secret is in a file
+    secret = cluster.mlflow.password.get_secret_value().encode()
+    assert not [path for path in (tmp_path / "backup").rglob("*") if path.is_file() and secret in path.read_bytes()]
+
+
 def test_a_backup_is_not_overwritten(filled, kept):
     with pytest.raises(StorageError, match=r"holds a backup already: name another place"):
         back_up(filled, str(kept[0]))
