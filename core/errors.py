@@ -8,6 +8,7 @@
     ├── SourceError          a source is missing, unreachable or changed under the reader
     ├── StorageError         a place cannot be read or written
     │   ├── DiskFull         no space left: free some, run again
+    │   ├── StorageDown      the servers that hold it do not answer: wait or start them
     │   └── CorruptFile      a file does not hold the bytes that were written
     ├── TableError           a lake table is missing, empty or of a form we do not take
     ├── TrainingError        a run cannot start, or ended without a model
@@ -76,6 +77,13 @@ class DiskFull(StorageError):
     """No space is left on the device."""
 
     code = "disk_full"
+    retryable = True
+
+
+class StorageDown(StorageError):
+    """The servers that hold a place do not answer, or are not ready yet."""
+
+    code = "storage_down"
     retryable = True
 
 

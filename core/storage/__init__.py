@@ -1,1 +1,1 @@
-"""Places that hold files. The local file system today; every place passes the contract suite in ``tests/contracts``."""
+"""Places that hold files: folders, HDFS, S3 (``open``). Every place passes the contract suite in ``tests/contracts``."""

@@ -15,10 +15,9 @@ from io import BufferedReader
 from pathlib import Path
 
 from core.errors import DiskFull, StorageError
-from core.storage.storage import Entry, check_path, compile_glob
+from core.storage.storage import Entry, check_path, compile_glob, is_temporary
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_TEMPORARY = ".tmp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ class LocalStorage:
         place = self._resolve(path)
         with _failures(path, self.root):
             place.parent.mkdir(parents=True, exist_ok=True)
-            descriptor, temporary = tempfile.mkstemp(prefix=f".{place.name[:100]}.", suffix=_TEMPORARY, dir=place.parent)
+            descriptor, temporary = tempfile.mkstemp(prefix=f".{place.name[:100]}.", suffix=".tmp", dir=place.parent)
             try:
                 with os.fdopen(descriptor, "wb") as file:
                     for piece in [data] if isinstance(data, bytes) else data:
@@ -95,7 +94,7 @@ class LocalStorage:
                 below = Path(folder).relative_to(self.root)
                 if depth is not None and len(below.parts) >= depth:
                     folders.clear()
-                yield from ((below / name).as_posix() for name in names if not _is_temporary(name))
+                yield from ((below / name).as_posix() for name in names if not is_temporary(name))
 
     def _entry(self, path: str) -> Entry:
         if not path.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in path):
@@ -117,10 +116,6 @@ class LocalStorage:
 def _require_regular(status: os.stat_result, path: str) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise StorageError(f"{path!r} is no regular file: name a file, not a folder, FIFO, device or socket", path=path)
-
-
-def _is_temporary(name: str) -> bool:
-    return name.startswith(".") and name.endswith(_TEMPORARY)
 
 
 def _raise(error: OSError) -> None:

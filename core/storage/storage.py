@@ -71,3 +71,8 @@ def compile_glob(pattern: str) -> re.Pattern[str]:
     pieces = re.split(r"(\*\*/|\*|\?)", check_path(pattern))
     meaning = {"**/": "(?:.*/)?", "*": "[^/]*", "?": "[^/]"}
     return re.compile("".join(meaning.get(piece) or re.escape(piece) for piece in pieces), re.DOTALL)
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file of this name is a write that has not ended."""
+    return name.startswith(".") and name.endswith(".tmp")

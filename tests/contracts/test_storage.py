@@ -1,21 +1,26 @@
 """What every place for files must do, whatever it is made of."""
 
 import hashlib
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from core.errors import StorageError
+from core.settings import Settings
 from core.storage.local import LocalStorage
+from core.storage.open import open_storage
 from core.storage.storage import Storage
 
-PLACES: dict[str, Callable[[Path], Storage]] = {"local": LocalStorage}
 
-
-@pytest.fixture(params=sorted(PLACES))
+@pytest.fixture(params=["local", pytest.param("hdfs", marks=pytest.mark.cluster), pytest.param("s3", marks=pytest.mark.cluster)])
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
-    return PLACES[request.param](tmp_path)
+    if request.param == "local":
+        return LocalStorage(tmp_path)
+    settings: Settings = request.getfixturevalue("cluster")
+    place = settings.lake.root if request.param == "hdfs" else settings.mlflow.artifacts
+    return open_storage(f"{place}-{uuid.uuid4().hex[:8]}/storage", settings)
 
 
 def read(storage: Storage, path: str) -> bytes:
