@@ -33,6 +33,7 @@ ENVIRONMENT: Mapping[str, str] = {
     "MLFLOW_UV_AUTO_DETECT": "false",  # else pyproject.toml of the working folder ends up in each model
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_CONFIGURE_LOGGING": "false",  # its records go where ours go
+    "MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW": "40",  # a thread of MLflow's may hold two connections: few would starve each other
     "GIT_PYTHON_REFRESH": "quiet",
 }
 """What MLflow must find in the environment before it is imported."""
@@ -156,6 +157,26 @@ class Store:
         with tempfile.TemporaryDirectory(prefix="maas-artifacts-") as temporary:
             yield Path(temporary)
             self.upload(Path(temporary), self.artifacts)
+
+    def move_alias(self, name: str, alias: str, version: int, expected: int) -> bool:
+        """Let the alias mean ``version`` if it means ``expected``, in one statement, which MLflow's client has none for."""
+        from sqlalchemy import column, table, update  # noqa: PLC0415
+
+        from core.database.database import Database  # noqa: PLC0415
+        from core.database.engine import address, open_engine  # noqa: PLC0415
+
+        aliases = table("registered_model_aliases", column("name"), column("alias"), column("version"))
+        same = (aliases.c.name == name, aliases.c.alias == alias, aliases.c.version == expected)
+        database = Database(open_engine(address(self.uri)))
+        try:
+            return (
+                database.write(
+                    lambda connection: connection.execute(update(aliases).where(*same).values(version=version)).rowcount
+                )
+                == 1
+            )
+        finally:
+            database.close()
 
     def s3_environment(self) -> dict[str, str]:
         """What reaching the artifacts needs in the environment, keys among it; empty for a folder."""

@@ -184,10 +184,24 @@ class Registry:
         aliases = {alias: int(version) for alias, version in found[0].aliases.items()}
         return next((v for v in self._versions(name, aliases) if wanted.items() <= v.tags.items()), None)
 
-    def set_alias(self, alias: str, name: str, version: int) -> None:
-        """Let ``name@alias`` mean ``version``; raises ModelNotFound when there is no such version."""
+    def set_alias(self, alias: str, name: str, version: int, *, expected: int | None = None) -> None:
+        """Let ``name@alias`` mean ``version``; raises ModelNotFound when there is no such version.
+
+        With ``expected``, only if it means that version now: of several who move it from the same version at the same moment one
+        wins, and the others get ModelError with what it means by then.
+        """
         _check_name(name, alias)
-        self.store.call(lambda client: client.set_registered_model_alias(name, alias, str(version)))
+        if expected is None:
+            self.store.call(lambda client: client.set_registered_model_alias(name, alias, str(version)))
+            return
+        self.resolve(ModelUid(name, None, version))
+        if not self.store.move_alias(name, alias, version, expected):
+            now = self.resolve(ModelUid(name, alias)).version
+            raise ModelError(
+                f"{name}@{alias} means version {now} by now, not {expected}: another moved it; look, and decide again",
+                uid=f"{name}@{alias}",
+                version=now,
+            )
 
     def set_tag(self, version: ModelVersion, key: str, value: str) -> None:
         """Write one tag of a version, in place of what it was; secrets are masked."""

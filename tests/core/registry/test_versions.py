@@ -1,6 +1,7 @@
 import multiprocessing
 import random
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -51,6 +52,51 @@ def test_an_alias_moves_to_a_version(registry, publish):
     assert registry.resolve(ModelUid("flights")).version == 1
     with pytest.raises(ModelNotFound):
         registry.set_alias("active", "flights", 9)
+
+
+@on_both
+def test_of_several_who_move_an_alias_at_once_one_wins_and_the_others_are_told(registry, publish):
+    for scale in (0.1, 0.2, 0.3):
+        publish(scale, alias="active" if scale == 0.1 else None)
+
+    def move(version):
+        try:
+            registry.set_alias("active", "flights", version, expected=1)
+        except ModelError as error:
+            return error.message
+        return "moved"
+
+    with ThreadPoolExecutor(4) as pool:
+        said = sorted(pool.map(move, (2, 3, 2, 3)))
+    now = registry.resolve(ModelUid("flights")).version
+    assert now in (2, 3)
+    assert said == [*[f"flights@active means version {now} by now, not 1: another moved it; look, and decide again"] * 3, "moved"]
+    with pytest.raises(ModelNotFound):
+        registry.set_alias("active", "flights", 9, expected=now)
+
+
+@on_both
+def test_sixteen_writers_at_once_lose_nothing(registry, publish):
+    source = publish().tags["maas.bundle_sha256"]
+
+    def write(number):
+        with start_run(registry.store, "flights", params={"number": number}) as run:
+            for step in range(5):
+                run.log_metrics({"loss": number / 10}, step)
+        tags = {"number": str(number), "maas.bundle_sha256": source}
+        made = registry.store.call(lambda client: client.create_model_version("flights", "/nowhere", run.id, tags))
+        registry.set_alias(f"writer{number}", "flights", int(made.version))
+        return int(made.version), run.id
+
+    with ThreadPoolExecutor(16) as pool:
+        made = list(pool.map(write, range(16)))
+    assert sorted(version for version, _ in made) == list(range(2, 18))
+    (info,) = registry.models()
+    assert {v.tags["number"]: v.version for v in info.versions[:-1]} == {str(n): version for n, (version, _) in enumerate(made)}
+    assert {f"writer{n}": version for n, (version, _) in enumerate(made)}.items() <= info.aliases.items()
+    for number, (_, run_id) in enumerate(made):
+        history = registry.store.call(lambda client, run_id=run_id: client.get_metric_history(run_id, "loss"))
+        assert [(m.step, m.value) for m in history] == [(step, number / 10) for step in range(5)]
 
 
 @on_both
