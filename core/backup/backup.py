@@ -11,13 +11,13 @@ from urllib.parse import unquote
 from sqlalchemy import Table
 
 from core.backup.archive import Writer
-from core.backup.places import open_storage
 from core.backup.rows import dump, reflect, snapshot
 from core.backup.sources import Platform, open_platform
 from core.database.schema import REVISION, configurations
 from core.registry.artifacts import is_inside
 from core.settings import Settings
 from core.storage.local import LocalStorage
+from core.storage.open import open_storage
 from core.storage.storage import Storage
 
 _PIECE = 1 << 20

@@ -10,7 +10,6 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from core.backup.archive import Reader
-from core.backup.places import open_storage
 from core.backup.rows import as_they_are, load, reflect
 from core.backup.sources import Platform, open_platform
 from core.contracts import TableName
@@ -21,6 +20,7 @@ from core.errors import StorageError
 from core.journal.journal import Entry
 from core.settings import Settings
 from core.storage.local import LocalStorage
+from core.storage.open import open_storage
 
 _ALEMBIC = "alembic_version"
 

@@ -23,6 +23,7 @@ from core.registry.store import Store
 from core.registry.tracking import start_run
 from core.registry.versions import Registry
 from core.settings import load_settings
+from core.storage.open import open_storage
 
 ROOT = Path(__file__).parents[3]
 MOMENT = datetime(2026, 1, 31, 9, tzinfo=UTC)
@@ -122,15 +123,17 @@ def test_a_backup_of_sqlite_and_a_folder_fills_mysql_mongodb_and_s3_and_comes_ba
     far = cluster.model_copy(update={"home": tmp_path / "far", "lake": filled.lake})
     restore(far, str(kept[0]), force=True)
     # when they are backed up in turn
-    lines = back_up(far, str(tmp_path / "backup"))
+    place = f"{cluster.mlflow.artifacts.removesuffix('/mlflow')}/backup"
+    lines = back_up(far, place)
     assert lines[0] == kept[1][0]
     # then all three answer the same
-    near = home(tmp_path / "near")
-    restore(near, str(tmp_path / "backup"))
+    reaching = {"s3": cluster.s3}
+    near = home(tmp_path / "near").model_copy(update=reaching)
+    restore(near, place)
     assert answers(far, raw_columns) == answers(near, raw_columns) == answers(filled, raw_columns)
-    # and no secret is in a file
-    secret = cluster.mlflow.password.get_secret_value().encode()
-    assert not [path for path in (tmp_path / "backup").rglob("*") if path.is_file() and secret in path.read_bytes()]
+    # and no secret is in it
+    files, secret = open_storage(place, cluster), cluster.mlflow.password.get_secret_value().encode()
+    assert not [entry.path for entry in files.list() if secret in files.open_read(entry.path).read()]
 
 
 def test_a_backup_is_not_overwritten(filled, kept):
