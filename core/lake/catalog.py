@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, DeltaProtocolError, TableNotFoundError
 
 from core.contracts import Layer, TableName
+from core.database.engine import MYSQL, address
 from core.errors import ConfigError, CorruptFile, TableError
-from core.lake.lock import hold
-from core.lake.log import check_log, commits_backwards, has_commit, read_actions
+from core.hadoop import client_options
+from core.lake.files import Files, HdfsFiles, LocalFiles, hdfs_failures
+from core.lake.lock import FileLocks, Locks, MySqlLocks
+from core.lake.log import Log
 from core.settings import Settings
 
 _STEP = {
@@ -43,7 +46,7 @@ class TableInfo:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The live files of one version: absolute paths, sorted, so that the same version gives the same order everywhere."""
+    """The live files of one version: absolute paths or URLs, sorted, so that the same version gives the same order."""
 
     version: int
     files: tuple[str, ...]
@@ -52,26 +55,52 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Lake:
-    """Delta tables under ``root``; nothing need exist yet."""
+    """Delta tables under ``root``, a folder or an ``hdfs://`` URL; nothing need exist yet.
 
-    root: Path
+    ``options`` are those of a client of HDFS, ``locks`` what writers take (default: files of this machine below ``root``).
+    """
+
+    root: Path | str
+    options: Mapping[str, str] = field(default_factory=dict)
+    locks: Locks | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """The lake that the settings name."""
-        return cls(settings.at_home(Path(settings.lake.root)))
+        """The lake that the settings name. On HDFS writers lock in the configuration database when that is MySQL, else here."""
+        root = settings.locate(settings.lake.root).rstrip("/")
+        if "://" not in root:
+            return cls(Path(root))
+        if urlsplit(root).scheme != "hdfs" or not urlsplit(root).netloc:
+            raise ConfigError(f"lake.root {root!r}: write a folder, or hdfs://HOST:PORT/folder")
+        return cls(root, client_options(settings), _locks(settings, root))
+
+    @property
+    def local(self) -> bool:
+        """Whether the lake is a folder of this machine."""
+        return isinstance(self.root, Path)
+
+    @property
+    def files(self) -> Files:
+        """The files of the lake."""
+        return LocalFiles() if isinstance(self.root, Path) else HdfsFiles(urlsplit(self.root).netloc, self.options)
 
     def path(self, table: TableName) -> str:
-        """The table's folder, absolute."""
-        return str(self._folder(table))
+        """The table's folder, an absolute path or a URL."""
+        return f"{self.place}/{table.layer}/{table.name}"
+
+    @property
+    def place(self) -> str:
+        """The root, an absolute path or a URL."""
+        return str(self.root.absolute()) if isinstance(self.root, Path) else self.root
 
     def exists(self, table: TableName) -> bool:
         """Whether the table has a commit."""
-        return has_commit(self._log(table))
+        return self._log(table).has_commit()
 
     def names(self) -> list[TableName]:
         """Every table, sorted by layer and name."""
-        found = (TableName(layer, place.name) for layer in Layer for place in _subfolders(self.root / layer))
+        files = self.files
+        found = (TableName(layer, name) for layer in Layer for name in files.folders(f"{self.place}/{layer}"))
         return sorted(table for table in found if _is_name(table) and self.exists(table))
 
     def version(self, table: TableName) -> int | None:
@@ -120,11 +149,11 @@ class Lake:
 
         Re-entrant within a thread. Raises TableError when the time is over, naming the process that holds it.
         """
-        return hold(self.lock(table), str(table), wait_s)
+        return (self.locks or FileLocks(Path(self.place) / "_locks")).hold(str(table), wait_s)
 
-    def lock(self, table: TableName) -> Path:
-        """The file that writers of the table lock; it stays when they are done."""
-        return (self.root / "_locks" / f"{table}.lock").absolute()
+    def engine_lock(self, table: TableName) -> Path | None:
+        """The file that the JVMs of this machine lock to write the table; None on HDFS: commits exclude each other there."""
+        return Path(self.place) / "_locks" / f"{table}.engine" if self.local else None
 
     def snapshot(self, table: TableName, version: int | None = None, partition: Mapping[str, str] | None = None) -> Snapshot:
         """The live files of a version (default: the newest), of the given partition values only.
@@ -142,37 +171,35 @@ class Lake:
         adds = delta.get_add_actions()
         wanted = _in_partition(delta, adds, partition or {}, table)
         found = sorted((path, rows) for path, rows, live in zip(_list(adds, "path"), _rows(adds), wanted, strict=True) if live)
-        files = tuple(str(self._folder(table) / unquote(path)) for path, _ in found)
+        files = tuple(f"{self.path(table)}/{unquote(path)}" for path, _ in found)
         return Snapshot(delta.version(), files, sum(rows for _, rows in found))
 
     def check(self, table: TableName, version: int | None = None) -> None:
         """Raise TableError when there is no such table, CorruptFile when a commit file of the version is damaged."""
         if not self.exists(table):
             raise TableError(f"there is no table {table}: run step {_STEP[table.layer]!r} first", table=str(table))
-        check_log(self._log(table), version)
+        self._log(table).check(version)
 
     def _open(self, table: TableName, version: int | None = None) -> DeltaTable:
-        newest = max((v for v, _ in commits_backwards(self._log(table))), default=None)
+        newest = self._log(table).newest()
         if version is not None and newest is not None and not 0 <= version <= newest:
             raise TableError(f"{table} has no version {version}: the newest is {newest}", table=str(table), version=version)
         self.check(table, version)
-        with _as_ours(table):
-            return DeltaTable(self.path(table), version=version)
+        with _as_ours(table, self.path(table)):
+            return DeltaTable(self.path(table), version=version, storage_options=None if self.local else dict(self.options))
 
     def _commits(self, table: TableName) -> Iterator[tuple[datetime, list[Mapping[str, Any]]]]:
-        for version, file in commits_backwards(self._log(table)):
-            actions = read_actions(file, version)
+        for _, actions in self._log(table).commits_backwards():
             yield datetime.fromtimestamp(_info(actions).get("timestamp", 0) / 1000, UTC), actions
 
-    def _folder(self, table: TableName) -> Path:
-        return (self.root / table.layer / table.name).absolute()
-
-    def _log(self, table: TableName) -> Path:
-        return self._folder(table) / "_delta_log"
+    def _log(self, table: TableName) -> Log:
+        return Log(self.files, f"{self.path(table)}/_delta_log")
 
 
-def _subfolders(folder: Path) -> list[Path]:
-    return [place for place in folder.iterdir() if place.is_dir()] if folder.is_dir() else []
+def _locks(settings: Settings, root: str) -> Locks:
+    if settings.database.url.startswith(MYSQL):
+        return MySqlLocks(address(settings.database.url, settings.database.password), root)
+    return FileLocks(settings.at_home(Path("locks")))
 
 
 def _is_name(table: TableName) -> bool:
@@ -229,9 +256,10 @@ def _in_partition(delta: DeltaTable, adds: Any, partition: Mapping[str, str], ta
 
 
 @contextmanager
-def _as_ours(table: TableName) -> Iterator[None]:
+def _as_ours(table: TableName, place: str) -> Iterator[None]:
     try:
-        yield
+        with hdfs_failures(place):
+            yield
     except TableNotFoundError as error:
         raise TableError(f"there is no table {table}: run step {_STEP[table.layer]!r} first", table=str(table)) from error
     except DeltaProtocolError as error:

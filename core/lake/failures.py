@@ -13,14 +13,24 @@ from pyspark.errors import PySparkException
 
 import core.errors
 from core.contracts import TableName
-from core.errors import CorruptFile, DiskFull, MaasError, SourceError, StorageError, TableError
+from core.errors import CorruptFile, DiskFull, MaasError, SourceError, StorageDown, StorageError, TableError
 
 _OURS = re.compile(r"^(?:.*\b)?core\.errors\.(\w+): (.*)$", re.MULTILINE)
 _CAUSE = re.compile(r"^(?:Caused by: |: )?((?:[a-z]\w*\.)+[A-Z]\w*(?:Exception|Error)): ?(.*)$", re.MULTILINE)
 _NO_SPACE = ("No space left on device", "Disk quota exceeded", "File too large")
 _CORRUPT = ("ChecksumException", "is not a Parquet file", "CANNOT_READ_FILE_FOOTER", "could not read footer")
 _OUTSIDE = re.compile(r"\b(?:java\.sql\.SQL|com\.mysql\.cj\.|org\.sqlite\.|org\.apache\.kafka\.|Cannot fetch offset)")
+_CONFLICT = re.compile(r"DELTA_CONCURRENT_|DELTA_PROTOCOL_CHANGED|DELTA_METADATA_CHANGED|\bio\.delta\.exceptions\.Concurrent")
+_NO_NAMENODE = ("failed on connection exception", "SafeModeException", "Name node is in safe mode", "NoRouteToHostException")
+_NO_DATANODE = ("There are 0 datanode(s) running", "BlockMissingException", "Could not obtain block", "All datanodes")
+_QUOTA = ("DSQuotaExceededException", "NSQuotaExceededException", "could only be written to")
 _SHOWN = 300
+
+
+class WriteConflict(TableError):
+    """Another writer committed first, in a way that this commit cannot follow; the same write may be tried again."""
+
+    retryable = True
 
 
 @contextmanager
@@ -48,7 +58,12 @@ def _translate(error: Exception, table: TableName, places: tuple[Path, ...]) -> 
         kind = getattr(core.errors, match[1], None)
         if isinstance(kind, type) and issubclass(kind, MaasError):
             return kind(match[2].strip())
-    reason = root_cause(error)
+    return _hdfs_failure(text, table) or _table_failure(text, root_cause(error), table)
+
+
+def _table_failure(text: str, reason: str, table: TableName) -> MaasError:
+    if _CONFLICT.search(text):
+        return WriteConflict(f"{table}: another writer was first: {reason}: run again", table=str(table))
     if any(mark in text for mark in _CORRUPT):
         return CorruptFile(f"a data file of {table} is damaged: {reason}: restore it from a backup", table=str(table))
     if _OUTSIDE.search(text):
@@ -56,6 +71,19 @@ def _translate(error: Exception, table: TableName, places: tuple[Path, ...]) -> 
     if "DELTA_" in text or "AnalysisException" in text:
         return TableError(f"{table}: {reason}", table=str(table))
     return StorageError(f"{table}: {reason}", table=str(table))
+
+
+def _hdfs_failure(text: str, table: TableName) -> MaasError | None:
+    if any(mark in text for mark in _NO_NAMENODE):
+        return StorageDown(
+            f"{table}: the NameNode of HDFS does not answer or is in safe mode: start it or wait, then run again",
+            table=str(table),
+        )
+    if any(mark in text for mark in _NO_DATANODE):
+        return StorageDown(f"{table}: no DataNode of HDFS has its data or takes more: start its DataNodes, then run again")
+    if any(mark in text for mark in _QUOTA):
+        return DiskFull(f"HDFS has no room for {table}: free some space or raise the quota, then run again")
+    return None
 
 
 def _whole(error: BaseException) -> str:

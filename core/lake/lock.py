@@ -1,19 +1,97 @@
-"""Mutual exclusion between processes: on a local file system Delta has none."""
+"""Mutual exclusion between processes that write one table: by a file of this machine, or by a MySQL server for several."""
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
+import logging
 import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
+
+from sqlalchemy import URL, NullPool, create_engine, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from core.errors import StorageError, TableError
 
 _POLL_S = 0.05
-_held = threading.local()  # the locks of this thread: flock belongs to an open file, so asking twice would wait for oneself
+_WAIT_TIMEOUT_S = 31 * 86400
+_held = (
+    threading.local()
+)  # the locks of this thread: a lock belongs to a file or connection, so asking twice would wait for oneself
+_log = logging.getLogger(__name__)
+
+
+class Locks(Protocol):
+    """Locks by name. A lock ends with its process, however that ends."""
+
+    def hold(self, name: str, wait_s: float) -> AbstractContextManager[None]:
+        """Hold the lock for the block; a thread that holds it already goes straight through.
+
+        Raises TableError after ``wait_s`` seconds, naming who holds it; StorageError when no lock can be taken at all.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FileLocks:
+    """``flock`` on a file ``NAME.lock`` in ``folder``, for processes of one machine."""
+
+    folder: Path
+
+    def hold(self, name: str, wait_s: float) -> AbstractContextManager[None]:
+        """See Locks.hold."""
+        return hold(self.folder / f"{name}.lock", name, wait_s)
+
+
+@dataclass(frozen=True, slots=True)
+class MySqlLocks:
+    """``GET_LOCK`` of a MySQL server, for processes of all machines; each block has its own connection, which is the lock."""
+
+    url: URL
+    scope: str
+    """What the names belong to: a server's locks are for all who use it."""
+
+    def hold(self, name: str, wait_s: float) -> AbstractContextManager[None]:
+        """See Locks.hold."""
+        return self._hold(name, wait_s)
+
+    @contextmanager
+    def _hold(self, name: str, wait_s: float) -> Iterator[None]:
+        key = "maas:" + hashlib.sha256(f"{self.scope}\0{name}".encode()).hexdigest()[:40]  # MySQL takes 64 letters
+        mine: set[object] = _held.__dict__.setdefault("names", set())
+        if key in mine:
+            yield
+            return
+        engine = create_engine(self.url, poolclass=NullPool)
+        try:
+            connection = engine.connect()
+            connection.execute(text("SET SESSION wait_timeout = :s"), {"s": _WAIT_TIMEOUT_S})
+            taken = connection.execute(text("SELECT GET_LOCK(:key, :wait)"), {"key": key, "wait": wait_s}).scalar()
+            holder = None if taken else connection.execute(text("SELECT IS_USED_LOCK(:key)"), {"key": key}).scalar()
+        except SQLAlchemyError as error:
+            raise StorageError(f"{name}: no lock can be taken: {self.url.host}:{self.url.port} does not answer") from error
+        if not taken:
+            connection.close()
+            raise TableError(
+                f"{name} is still being written over connection {holder} of {self.url.host}:{self.url.port} after {wait_s:g} s: "
+                "wait or end that run, then run again",
+                connection=holder,
+            )
+        mine.add(key)
+        try:
+            yield
+        finally:
+            mine.discard(key)
+            try:
+                connection.close()  # frees the lock
+            except SQLAlchemyError:
+                _log.warning("%s: the connection that held the lock was lost; Delta's own commit check stood alone", name)
 
 
 @contextmanager

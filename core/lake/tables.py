@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import random
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,10 +16,12 @@ from pyspark.sql import DataFrame, SparkSession
 from core.contracts import TableName
 from core.lake.catalog import Lake
 from core.lake.engine import engine_hold
-from core.lake.failures import spark_failures
+from core.lake.failures import WriteConflict, spark_failures
 
 _KEEP_LOG = "interval 3650 days"
 _ENGINE_WAIT_S = 120.0
+_ATTEMPTS = 5
+_PAUSE_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +38,7 @@ def read_table(spark: SparkSession, lake: Lake, table: TableName, version: int |
     reader = spark.read.format("delta")
     if version is not None:
         reader = reader.option("versionAsOf", version)
-    with spark_failures(table, Path(lake.path(table))):
+    with spark_failures(table, *_places(lake, table)):
         return reader.load(lake.path(table))
 
 
@@ -81,26 +86,44 @@ def _write(
     partition_by: Sequence[str],
 ) -> Commit:
     spark = df.sparkSession
-    with lake.exclusive(table), engine_hold(spark, lake.lock(table).with_suffix(".engine"), str(table), _ENGINE_WAIT_S):
-        version = lake.version(table)
-        if version is not None and lake.number(table, app) >= number:
-            return Commit(version, written=False)
-        writer = (
-            df.write.format("delta")
-            .mode(mode)
-            .option("txnAppId", app)
-            .option("txnVersion", number)
-            .option("userMetadata", _canonical({"app": app, "number": number, **facts}))
-        )
-        if mode == "overwrite":
-            writer = writer.option("overwriteSchema", "true")
-        if version is None:
-            writer = writer.option("delta.logRetentionDuration", _KEEP_LOG)  # facts are read from the log
-        if partition_by:
-            writer = writer.partitionBy(*partition_by)
-        with spark_failures(table, Path(lake.path(table)), _scratch(spark)):
-            writer.save(lake.path(table))
+    with lake.exclusive(table), _engine(spark, lake, table):
+        for attempt in range(1, _ATTEMPTS + 1):
+            version = lake.version(table)
+            if version is not None and lake.number(table, app) >= number:
+                return Commit(version, written=False)
+            writer = (
+                df.write.format("delta")
+                .mode(mode)
+                .option("txnAppId", app)
+                .option("txnVersion", number)
+                .option("userMetadata", _canonical({"app": app, "number": number, **facts}))
+            )
+            if mode == "overwrite":
+                writer = writer.option("overwriteSchema", "true")
+            if version is None:
+                writer = writer.option("delta.logRetentionDuration", _KEEP_LOG)  # facts are read from the log
+            if partition_by:
+                writer = writer.partitionBy(*partition_by)
+            try:
+                with spark_failures(table, *_places(lake, table), _scratch(spark)):
+                    writer.save(lake.path(table))
+            except WriteConflict:
+                if attempt == _ATTEMPTS:
+                    raise
+                time.sleep(random.uniform(0, attempt * _PAUSE_S))  # noqa: S311 — so that two writers part
+                continue
+            break
         return Commit(lake.info(table).version, written=True)
+
+
+def _engine(spark: SparkSession, lake: Lake, table: TableName) -> AbstractContextManager[None]:
+    file = lake.engine_lock(table)
+    return nullcontext() if file is None else engine_hold(spark, file, str(table), _ENGINE_WAIT_S)
+
+
+def _places(lake: Lake, table: TableName) -> list[Path]:
+    """The folders of this machine that hold the table."""
+    return [Path(lake.path(table))] if lake.local else []
 
 
 def _canonical(facts: Mapping[str, Any]) -> str:

@@ -1,10 +1,13 @@
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from core.contracts import TableName
 from core.errors import CorruptFile, MaasError, TableError
+from core.lake import tables
 from core.lake.catalog import Lake
 from core.lake.tables import append, overwrite, read_table
 
@@ -81,3 +84,29 @@ def test_an_error_of_ours_in_a_worker_comes_out_as_itself(spark: SparkSession, l
 def test_a_missing_version_is_a_table_error(spark: SparkSession, lake: Lake, flights: TableName):
     with pytest.raises(TableError, match="run step 'ingest'"):
         read_table(spark, lake, flights)
+
+
+def test_a_lost_race_is_tried_again_and_a_commit_of_ours_is_not_repeated(
+    spark: SparkSession, lake: Lake, flights: TableName, monkeypatch: pytest.MonkeyPatch
+):
+    append(lake, spark.range(3), flights, app="a", number=1, facts={})
+    rivals = iter(["other", "a"])
+    real = tables.spark_failures
+
+    @contextmanager
+    def overtaken(table, *places):
+        rival = next(rivals, None)
+        if rival is None:
+            with real(table, *places):
+                yield
+            return
+        options = {"txnAppId": rival, "txnVersion": 2}
+        spark.range(10, 11).write.format("delta").mode("append").options(**options).save(lake.path(flights))
+        with real(table, *places):
+            raise PySparkException("[DELTA_CONCURRENT_APPEND] ConcurrentAppendException: files were added")
+            yield
+
+    monkeypatch.setattr(tables, "spark_failures", overtaken)
+    commit = append(lake, spark.range(10, 11), flights, app="a", number=2, facts={})
+    assert (commit.version, commit.written) == (2, False)
+    assert ids(spark, lake, flights) == [0, 1, 2, 10, 10]

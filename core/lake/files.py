@@ -1,0 +1,135 @@
+"""The few things that a Delta log is asked as files, on a local file system and on HDFS."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import hdfs_native
+
+from core.errors import StorageDown, StorageError
+
+_DOWN = ("Connection refused", "timed out", "Connection reset", "No route to host", "SafeMode", "safe mode", "StandbyException")
+
+
+class Files(Protocol):
+    """Files of the lake by their whole place: an absolute path, or a URL. Methods raise StorageError naming the place."""
+
+    @property
+    def checked(self) -> bool:
+        """Whether what is read was held against a checksum by the file system itself."""
+        ...
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """The names in a folder with their sizes in bytes; empty when there is no such folder."""
+        ...
+
+    def folders(self, folder: str) -> list[str]:
+        """The names of the folders in a folder; empty when there is no such folder."""
+        ...
+
+    def read(self, path: str) -> bytes:
+        """A file's bytes."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LocalFiles:
+    """Files of this machine."""
+
+    @property
+    def checked(self) -> bool:
+        """See Files.checked."""
+        return False
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """See Files.sizes."""
+        with _local_failures(folder):
+            try:
+                return {entry.name: entry.stat().st_size for entry in os.scandir(folder)}
+            except (FileNotFoundError, NotADirectoryError):
+                return {}
+
+    def folders(self, folder: str) -> list[str]:
+        """See Files.folders."""
+        with _local_failures(folder):
+            return [entry.name for entry in os.scandir(folder) if entry.is_dir()] if Path(folder).is_dir() else []
+
+    def read(self, path: str) -> bytes:
+        """See Files.read."""
+        with _local_failures(path):
+            return Path(path).read_bytes()
+
+
+@dataclass(frozen=True, slots=True)
+class HdfsFiles:
+    """Files of HDFS by its own protocol, under a millisecond a call; replicas and NameNodes that are down are passed over."""
+
+    authority: str
+    options: Mapping[str, str]
+
+    @property
+    def checked(self) -> bool:
+        """See Files.checked."""
+        return True
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """See Files.sizes."""
+        return {_name(status): status.length for status in self._list(folder)}
+
+    def folders(self, folder: str) -> list[str]:
+        """See Files.folders."""
+        return [_name(status) for status in self._list(folder) if status.isdir]
+
+    def read(self, path: str) -> bytes:
+        """See Files.read."""
+        with hdfs_failures(path):
+            return bytes(self._client().read(urlsplit(path).path).readall())
+
+    def _list(self, folder: str) -> list[hdfs_native.FileStatus]:
+        with hdfs_failures(folder):
+            try:
+                return list(self._client().list_status(urlsplit(folder).path))
+            except FileNotFoundError:
+                return []
+
+    def _client(self) -> hdfs_native.Client:
+        return _connected(os.getpid(), self.authority, tuple(sorted(self.options.items())))
+
+
+@lru_cache(maxsize=8)
+def _connected(_process: int, authority: str, options: tuple[tuple[str, str], ...]) -> hdfs_native.Client:
+    return hdfs_native.Client(f"hdfs://{authority}", config=dict(options))
+
+
+def _name(status: hdfs_native.FileStatus) -> str:
+    return status.path.rstrip("/").rsplit("/", 1)[-1]
+
+
+@contextmanager
+def _local_failures(place: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(f"{place} cannot be read: {error.strerror}: check its permissions", path=place) from error
+
+
+@contextmanager
+def hdfs_failures(place: str) -> Iterator[None]:
+    """Raise what HDFS's client raises in the block as StorageDown or StorageError, in one line."""
+    try:
+        yield
+    except (OSError, RuntimeError, ValueError) as error:
+        text = " ".join(str(error).split("\tat ", 1)[0].split())
+        if any(mark in text for mark in _DOWN):
+            raise StorageDown(
+                f"{place}: the NameNode of HDFS does not answer or is in safe mode: start it, or wait until it is ready",
+                path=place,
+            ) from error
+        raise StorageError(f"{place} cannot be read from HDFS: {text[:300]}", path=place) from error

@@ -1,0 +1,90 @@
+"""The lake on HDFS: the same answers as in a folder, and locks that all machines see."""
+
+import re
+import threading
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+from core.contracts import TableName
+from core.errors import CorruptFile, StorageDown, TableError
+from core.hadoop import client_options
+from core.lake.catalog import Lake
+from core.lake.lock import MySqlLocks
+from core.lake.tables import append, overwrite, read_table
+from core.settings import Settings
+from core.storage.open import open_storage
+
+
+@pytest.fixture
+def table(request: pytest.FixtureRequest) -> TableName:
+    return TableName.parse("raw." + re.sub(r"\W", "_", request.node.name)[:40].lower())
+
+
+def rows(spark: SparkSession, count: int) -> DataFrame:
+    return spark.range(count).selectExpr("id", "id * 2 AS twice")
+
+
+def test_tables_are_written_read_and_described(spark: SparkSession, cluster: Settings, table: TableName):
+    lake = Lake.of(cluster)
+    assert not lake.exists(table)
+    assert lake.version(table) is None
+    first = append(lake, rows(spark, 3), table, app="a", number=1, facts={"n": 1}, partition_by=["id"])
+    again = append(lake, rows(spark, 3), table, app="a", number=1, facts={"n": 2})
+    assert (first.version, first.written, again.written) == (0, True, False)
+    overwrite(lake, rows(spark, 5), table, app="a", number=2, facts={"n": 2}, partition_by=["id"])
+    assert table in lake.names()
+    info = lake.info(table)
+    assert (info.version, info.rows) == (1, 5)
+    assert lake.facts(table, "a") == {"app": "a", "number": 2, "n": 2}
+    assert sorted(row.id for row in read_table(spark, lake, table, version=0).collect()) == [0, 1, 2]
+    snapshot = lake.snapshot(table, partition={"id": "3"})
+    assert snapshot.rows == 1
+    assert len(snapshot.files) == 1 and snapshot.files[0].startswith(f"{cluster.lake.root}/raw/{table.name}/id=3/part-")
+    with pytest.raises(TableError, match="has no version 9"):
+        lake.snapshot(table, 9)
+
+
+def test_an_empty_or_missing_commit_is_found(spark: SparkSession, cluster: Settings, table: TableName):
+    lake, log = Lake.of(cluster), open_storage(f"{Lake.of(cluster).path(table)}/_delta_log", cluster)
+    for number in (1, 2, 3):
+        append(lake, spark.range(1), table, app="a", number=number, facts={})
+    log.write_atomic(f"{1:020}.json", b"")
+    with pytest.raises(CorruptFile, match=r"1\.json \(table version 1\) is empty"):
+        lake.info(table)
+    log.delete(f"{1:020}.json")
+    with pytest.raises(CorruptFile, match="is missing"):
+        read_table(spark, lake, table)
+
+
+def test_a_lock_is_seen_by_other_connections_and_ends_with_the_block(cluster: Settings, table: TableName):
+    lake, seen = Lake.of(cluster), []
+    assert isinstance(lake.locks, MySqlLocks)
+
+    def other() -> None:
+        try:
+            with Lake.of(cluster).exclusive(table, wait_s=0):
+                seen.append("in")
+        except TableError as error:
+            seen.append("out" if "still being written over connection" in error.message else error.message)
+
+    def ask() -> None:
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join()
+
+    with lake.exclusive(table):
+        with lake.exclusive(table, wait_s=0):
+            ask()
+        ask()
+    ask()
+    assert seen == ["out", "out", "in"]
+
+
+def test_no_namenode_is_one_line(spark: SparkSession, cluster: Settings, table: TableName):
+    quick = {**client_options(cluster), "dfs.client.failover.max.attempts": "1"}
+    lake = Lake("hdfs://127.0.0.1:1/lake", quick)
+    with pytest.raises(StorageDown, match="NameNode of HDFS does not answer") as caught:
+        lake.names()
+    assert "\n" not in caught.value.message
+    assert caught.value.retryable
