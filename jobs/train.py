@@ -85,7 +85,12 @@ def current_dataset(context: Context) -> Dataset:
     fitted = load_fitted(context.lake, table, context.app("standardize", table))
     version = context.lake.snapshot(table).version
     files = {split: context.lake.snapshot(table, version, {"split": split}).files for split in SPLITS}
-    spec = TrainingSpec(files=SplitFiles(**files), features=fitted.outputs, label=config.label, task=context.pipeline.task)
+    spec = TrainingSpec(
+        files=SplitFiles(**files, hdfs=dict(context.lake.options)),
+        features=fitted.outputs,
+        label=config.label,
+        task=context.pipeline.task,
+    )
     return Dataset(table, version, fitted, spec)
 
 

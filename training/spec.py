@@ -43,11 +43,13 @@ class TaskConfig(Strict):
 
 
 class SplitFiles(Strict):
-    """The Parquet files of each split: absolute paths."""
+    """The Parquet files of each split: absolute paths, or ``hdfs://`` URLs."""
 
     train: tuple[str, ...]
     validation: tuple[str, ...]
     test: tuple[str, ...]
+    hdfs: dict[str, str] = {}
+    """Hadoop's properties for reading URLs, for machines that have no configuration of Hadoop; no part of what a run is."""
 
 
 class TrainingSpec(Strict):
@@ -72,4 +74,4 @@ class TrainingSpec(Strict):
     @property
     def digest(self) -> str:
         """SHA-256 of the specification's JSON, hex."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+        return hashlib.sha256(self.model_dump_json(exclude={"files": {"hdfs"}}).encode()).hexdigest()

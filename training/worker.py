@@ -171,7 +171,7 @@ def _read(job: Job, name: str, most: int) -> Rows:
     """The labelled rows of a split, in file order; about ``most`` of them, evenly spread, where there are more."""
     split = job.splits[name]
     every = -(-split.rows // most)
-    shard = Shard(split.files, job.spec.features, job.spec.label, 0, every, by_rows=True, rows=split.rows)
+    shard = Shard(split.files, job.spec.features, job.spec.label, 0, every, by_rows=True, rows=split.rows, options=split.options)
     return gather(read_rows(shard), shard)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass, field
+from pathlib import PurePosixPath
 from typing import Any, Self
 
 import numpy as np
@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from core.errors import TrainingError
+from training.data.files import file_system
 from training.spec import TrainingSpec
 
 SPLITS = ("train", "validation", "test")
@@ -22,12 +23,16 @@ SPLITS = ("train", "validation", "test")
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """One split: its files, the rows of each row group in file order, and how many rows have a label, and the label 1."""
+    """One split: its files, the rows of each row group in file order, and how many rows have a label, and the label 1.
+
+    ``options`` are Hadoop's properties for reading files on HDFS.
+    """
 
     files: tuple[str, ...]
     groups: tuple[int, ...]
     labelled: int
     positives: int
+    options: dict[str, str] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -46,7 +51,9 @@ class Split:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
         """Read what ``to_json`` wrote."""
-        return cls(tuple(document["files"]), tuple(document["groups"]), document["labelled"], document["positives"])
+        return cls(
+            tuple(document["files"]), tuple(document["groups"]), document["labelled"], document["positives"], document["options"]
+        )
 
 
 def inspect(spec: TrainingSpec) -> dict[str, Split]:
@@ -55,30 +62,31 @@ def inspect(spec: TrainingSpec) -> dict[str, Split]:
     Raises TrainingError when a file or column is missing, a feature is not numeric, the label holds something other than 0, 1
     and null, or a split has not both classes.
     """
-    return {name: _inspect(name, getattr(spec.files, name), spec.features, spec.label) for name in SPLITS}
+    return {name: _inspect(name, getattr(spec.files, name), spec.files.hdfs, spec.features, spec.label) for name in SPLITS}
 
 
-def _inspect(name: str, files: Sequence[str], features: Sequence[str], label: str) -> Split:
+def _inspect(name: str, files: Sequence[str], options: dict[str, str], features: Sequence[str], label: str) -> Split:
+    system, paths = file_system(files, options)
     groups: list[int] = []
     labelled = positives = 0
-    for path in files:
-        with _open(path) as file:
+    for path, place in zip(files, paths, strict=True):
+        with _open(path, place, system) as file:
             _check_columns(path, file.schema_arrow, features, label)
             groups += [file.metadata.row_group(i).num_rows for i in range(file.metadata.num_row_groups)]
             some, ones = _count_labels(path, file, label)
         labelled, positives = labelled + some, positives + ones
-    split = Split(tuple(files), tuple(groups), labelled, positives)
+    split = Split(tuple(files), tuple(groups), labelled, positives, options)
     _check_classes(name, split, label)
     return split
 
 
-def _open(path: str) -> pq.ParquetFile:
+def _open(path: str, place: str, system: Any) -> pq.ParquetFile:
     try:
-        return pq.ParquetFile(path)
+        return pq.ParquetFile(place, filesystem=system)
     except FileNotFoundError:
         raise TrainingError(f"{path}: no such file; the table version may have been vacuumed: take a newer one") from None
     except (OSError, pa.ArrowException) as error:
-        raise TrainingError(f"{path}: not a readable Parquet file: {error}") from error
+        raise TrainingError(f"{path}: not a readable Parquet file: {str(error).splitlines()[0]}") from error
 
 
 def _check_columns(path: str, schema: pa.Schema, features: Sequence[str], label: str) -> None:
@@ -86,8 +94,8 @@ def _check_columns(path: str, schema: pa.Schema, features: Sequence[str], label:
         if name not in schema.names:
             near = difflib.get_close_matches(name, schema.names, n=1)
             hint = f"did you mean {near[0]!r}?" if near else "standardize the table anew"
-            folder = Path(path).parent.name
-            raise TrainingError(f"column {name!r} is not in {folder}/{Path(path).name}: {hint}", column=name, file=path)
+            place = PurePosixPath(path)
+            raise TrainingError(f"column {name!r} is not in {place.parent.name}/{place.name}: {hint}", column=name, file=path)
         kind = schema.field(name).type
         if not (pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind)):
             raise TrainingError(

