@@ -16,7 +16,7 @@ _PATIENCE = {
     "dfs.client.failover.sleep.base.millis": "200",
     "dfs.client.failover.sleep.max.millis": "3000",
 }
-"""A NameNode may be away for about ten seconds."""
+"""A NameNode may be away for about fifteen seconds (17 s measured until the error)."""
 
 
 def client_options(settings: Settings) -> dict[str, str]:

@@ -1,7 +1,6 @@
 """The file system that a run's files lie in: this machine's, or HDFS by its own protocol.
 
-On files of 160 MB hdfs-native reads twice as fast as fsspec's WebHDFS (565 and 185 MB/s on one machine), and takes another
-replica when a DataNode does not answer.
+A file of 160 MB took hdfs-native 0.28 s and fsspec's WebHDFS 0.86 s (565 and 185 MB/s, all on one machine).
 """
 
 from __future__ import annotations
