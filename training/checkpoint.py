@@ -1,24 +1,23 @@
-"""Where a run stands, on disk, so that a killed run goes on from its last epoch.
+"""Where a run stands, in its storage, so that a killed run goes on from its last epoch, on whatever machine.
 
-A checkpoint is a folder ``NUMBER``: ``tensors.pt`` (state dicts, read with ``weights_only``) and ``state.json`` with its SHA-256.
-It is written beside its place, fsynced and renamed, so a process killed at any moment leaves the one before it whole.
+A checkpoint is one file, ``checkpoints/NUMBER``: a line of JSON with the state and the SHA-256 of what follows, then the tensors
+(state dicts, read with ``weights_only``). Storage writes it whole or not at all, so the one before it stays.
 """
 
 from __future__ import annotations
 
-import errno
 import hashlib
+import io
 import json
-import os
-import shutil
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from core.errors import CorruptFile, DiskFull, StorageError
+from core.errors import CorruptFile
+from core.storage.storage import Storage
 
+_FOLDER = "checkpoints"
 _KEEP = 2
 
 
@@ -31,70 +30,41 @@ class Checkpoint:
     state: dict[str, Any]
 
 
-def save(folder: Path, checkpoint: Checkpoint) -> None:
-    """Add a checkpoint; the two newest are kept. Raises DiskFull, or StorageError when the folder cannot be written."""
-    place = folder / f"{checkpoint.number:06d}"
-    temporary = folder / f".{place.name}.writing"
-    try:
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
-        _write(temporary, checkpoint)
-        shutil.rmtree(place, ignore_errors=True)
-        temporary.rename(place)
-        _sync(folder)
-    except (OSError, RuntimeError) as error:  # torch.save turns a failed write into RuntimeError
-        raise _explain(error, folder) from error
-    for old in _places(folder)[:-_KEEP]:
-        shutil.rmtree(old)
+def save(storage: Storage, checkpoint: Checkpoint) -> None:
+    """Add a checkpoint; the two newest are kept. Raises DiskFull, or StorageError when it cannot be written."""
+    buffer = io.BytesIO()
+    torch.save(checkpoint.tensors, buffer)
+    tensors = buffer.getvalue()
+    head = {"sha256": hashlib.sha256(tensors).hexdigest(), "state": checkpoint.state}
+    storage.write_atomic(f"{_FOLDER}/{checkpoint.number:06d}", [json.dumps(head).encode(), b"\n", tensors])
+    for old in _places(storage)[:-_KEEP]:
+        storage.delete(old)
 
 
-def latest(folder: Path) -> Checkpoint | None:
+def latest(storage: Storage) -> Checkpoint | None:
     """The newest checkpoint, or None. Raises CorruptFile when its bytes are not those that were written."""
-    places = _places(folder)
+    places = _places(storage)
     if not places:
         return None
     place = places[-1]
+    with storage.open_read(place) as file:
+        line, _, tensors = file.read().partition(b"\n")
     try:
-        document = json.loads((place / "state.json").read_text(encoding="utf-8"))
-        digest, state = document["sha256"], document["state"]
-        intact = _sha256(place / "tensors.pt") == digest
-    except (OSError, ValueError, KeyError, TypeError):
+        head = json.loads(line)
+        state, intact = head["state"], hashlib.sha256(tensors).hexdigest() == head["sha256"]
+    except (ValueError, KeyError, TypeError):
         intact = False
     if not intact:
-        raise CorruptFile(f"{place}: the checkpoint is damaged: delete the folder to go on from the one before", file=str(place))
-    tensors = torch.load(place / "tensors.pt", weights_only=True)
-    return Checkpoint(int(place.name), tensors, state)
+        raise CorruptFile(f"{place}: the checkpoint is damaged: delete the file to go on from the one before", file=place)
+    number = int(place.rpartition("/")[2])
+    return Checkpoint(number, torch.load(io.BytesIO(tensors), weights_only=True), state)
 
 
-def _places(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.glob("[0-9]*") if p.is_dir())
+def clear(storage: Storage) -> None:
+    """Remove all checkpoints."""
+    for place in _places(storage):
+        storage.delete(place)
 
 
-def _write(folder: Path, checkpoint: Checkpoint) -> None:
-    torch.save(checkpoint.tensors, folder / "tensors.pt")
-    state = {"sha256": _sha256(folder / "tensors.pt"), "state": checkpoint.state}
-    (folder / "state.json").write_text(json.dumps(state), encoding="utf-8")
-    for path in (folder / "tensors.pt", folder / "state.json", folder):
-        _sync(path)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _explain(error: Exception, folder: Path) -> StorageError:
-    free = shutil.disk_usage(folder if folder.exists() else folder.parent).free
-    if getattr(error, "errno", None) == errno.ENOSPC or free < 1 << 20:
-        return DiskFull(
-            f"disk full: a checkpoint under {folder} does not fit ({free >> 20} MiB free): free some space, run again"
-        )
-    return StorageError(f"{folder}: a checkpoint cannot be written: {error}")
+def _places(storage: Storage) -> list[str]:
+    return [entry.path for entry in storage.list(f"{_FOLDER}/*")]

@@ -1,35 +1,29 @@
-"""One rank of a run: ``python -m training.worker RUN_FOLDER``, started by ``run``.
-
-It reads ``run.json`` there. Rank 0 writes ``events.jsonl`` and ``checkpoints`` as it goes and, at the end, ``weights.pt`` and
-``result.json``; the last rank ``model.onnx`` and ``parity.json``. A rank ended by an error of ours writes ``error-RANK.json``.
-"""
+"""One rank of a run: ``python -m training.worker RUN_FOLDER`` on this host, ``run_rank`` in a Spark executor."""
 
 from __future__ import annotations
 
-import json
+import io
 import os
-import shutil
 import sys
 import warnings
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
 
 from core.errors import MaasError, RankFailed, TrainingError
+from core.storage.local import LocalStorage
 from training import checkpoint
-from training.data.inspection import Split
 from training.data.loader import Loader, gather, rebatch, share_batch
 from training.data.reader import Shard, plan_shards, read_rows
 from training.data.rows import Rows
 from training.distributed.launch import PEER_LOST, RECORDED, leave_with_parent
 from training.distributed.serial import Serial
 from training.distributed.world import World
+from training.job import Job
 from training.loop import Epoch, Learner, Progress, describe, fit, score
-from training.spec import TrainingSpec
 from training.tasks.binary import Answering, BinaryClassification, make_task
 
 _EVALUATION_ROWS = 16_384
@@ -39,42 +33,23 @@ _BASELINE_ROWS = 1_000_000
 _PARITY_ROWS = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What ``run.json`` says."""
-
-    spec: TrainingSpec
-    splits: dict[str, Split]
-    folder: Path
-    processes: int
-    threads: int
-
-    @classmethod
-    def read(cls, folder: Path) -> Job:
-        """Read a run's folder."""
-        document = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-        splits = {name: Split.from_json(split) for name, split in document["splits"].items()}
-        return cls(TrainingSpec.model_validate(document["spec"]), splits, folder, document["processes"], document["threads"])
-
-    def emit(self, event: dict[str, Any]) -> None:
-        """Add a line to the events."""
-        with (self.folder / "events.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(event) + "\n")
-
-
 def main(folder: Path) -> int:
     """Run this process's rank; returns its exit code."""
     leave_with_parent()
+    return run_rank(Job.read(LocalStorage(folder)))
+
+
+def run_rank(job: Job) -> int:
+    """Run this process's rank: 0, or why it ended: ``PEER_LOST``, or ``RECORDED`` with the error left in the job's storage."""
     warnings.filterwarnings("ignore", module=r"petastorm|pyarrow|horovod")  # their own use of deprecated calls
     rank = int(os.environ.get("HOROVOD_RANK", "0"))
     try:
-        train_rank(Job.read(folder))
+        train_rank(job)
     except RankFailed as error:
         sys.stderr.write(f"{error.message}\n")
         return PEER_LOST
     except MaasError as error:
-        document = {"code": error.code, "message": error.message, "facts": error.facts}
-        (folder / f"error-{rank}.json").write_text(json.dumps(document), encoding="utf-8")
+        job.write_json(f"errors/{rank}", {"code": error.code, "message": error.message, "facts": error.facts})
         return RECORDED
     return 0
 
@@ -85,20 +60,21 @@ def train_rank(job: Job) -> None:
     world = _join(job)
     pids = world.allgather_object(os.getpid())
     if world.rank == 0:
-        job.emit({"event": "started", "ranks": world.size, "pids": pids})
+        job.emit(0, {"event": "started", "ranks": world.size, "pids": pids})
     task = make_task(job.spec.task)
     torch.manual_seed(job.spec.task.seed)
     model = task.build(len(job.spec.features))
+    saved = _saved(job) if world.rank == 0 else None
     progress = fit(
         Learner(model, task, job.spec.task, world),
         _train_loader(job, world),
         _validation_loader(job, world),
-        progress=_saved(job) if world.rank == 0 else None,
-        on_epoch=partial(_record, job),
+        progress=saved,
+        on_epoch=partial(_record, job, len(saved.epochs) if saved else 0),
     )
     world.close()
     if world.rank == 0:
-        _evaluate(job, task, model, progress)
+        _evaluate(job, task, model, progress, len(progress.epochs) - (len(saved.epochs) if saved else 0))
     if world.rank == world.size - 1:  # with several ranks, while rank 0 evaluates
         _export(job, Answering(model, task))
 
@@ -124,14 +100,15 @@ def _validation_loader(job: Job, world: World) -> Loader:
 
 
 def _saved(job: Job) -> Progress | None:
-    saved = checkpoint.latest(job.folder / "checkpoints")
+    saved = checkpoint.latest(job.storage)
     if saved is None or saved.state["digest"] != job.spec.digest:
-        shutil.rmtree(job.folder / "checkpoints", ignore_errors=True)
+        checkpoint.clear(job.storage)
         return None
     return Progress(**saved.tensors, epochs=[Epoch(**epoch) for epoch in saved.state["epochs"]])
 
 
-def _record(job: Job, progress: Progress) -> None:
+def _record(job: Job, before: int, progress: Progress) -> None:
+    """Keep the last epoch and tell of it; ``before`` epochs were done by an earlier attempt."""
     last = progress.epochs[-1]
     expected = job.splits["train"].labelled
     if last.rows != expected:
@@ -140,22 +117,24 @@ def _record(job: Job, progress: Progress) -> None:
         )
     tensors = {"weights": progress.weights, "optimizer": progress.optimizer, "best": progress.best}
     state = {"digest": job.spec.digest, "epochs": [asdict(epoch) for epoch in progress.epochs]}
-    checkpoint.save(job.folder / "checkpoints", checkpoint.Checkpoint(last.epoch, tensors, state))
-    job.emit(describe(last))
+    checkpoint.save(job.storage, checkpoint.Checkpoint(last.epoch, tensors, state))
+    job.emit(last.epoch - before, describe(last))
 
 
-def _evaluate(job: Job, task: BinaryClassification, model: nn.Module, progress: Progress) -> None:
+def _evaluate(job: Job, task: BinaryClassification, model: nn.Module, progress: Progress, epochs: int) -> None:
     from training.evaluate import evaluate  # noqa: PLC0415 — this rank alone needs scikit-learn, and only now
 
-    job.emit({"event": "evaluating"})
+    job.emit(epochs + 1, {"event": "evaluating"})
     test = _read(job, "test", job.splits["test"].rows)
     logits, _, _ = score(model, task, rebatch([test], _EVALUATION_ROWS))
     probabilities = task.answer(torch.from_numpy(logits)).numpy()
     train = job.splits["train"]
     evaluation = evaluate(probabilities, test, _read(job, "train", _BASELINE_ROWS), train.positives / train.labelled)
-    torch.save(model.state_dict(), job.folder / "weights.pt")
+    weights = io.BytesIO()
+    torch.save(model.state_dict(), weights)
+    job.storage.write_atomic("weights.pt", weights.getvalue())
     result = {"evaluation": evaluation.to_json(), "epochs": [asdict(epoch) for epoch in progress.epochs]}
-    (job.folder / "result.json").write_text(json.dumps(result), encoding="utf-8")
+    job.write_json("result.json", result)
 
 
 def _export(job: Job, model: Answering) -> None:
@@ -163,8 +142,8 @@ def _export(job: Job, model: Answering) -> None:
 
     onnx = export_onnx(model, len(job.spec.features))
     parity = check_parity(model, onnx, _read(job, "test", _PARITY_ROWS).features)
-    (job.folder / "model.onnx").write_bytes(onnx)
-    (job.folder / "parity.json").write_text(json.dumps(parity), encoding="utf-8")
+    job.storage.write_atomic("model.onnx", onnx)
+    job.write_json("parity.json", parity)
 
 
 def _read(job: Job, name: str, most: int) -> Rows:

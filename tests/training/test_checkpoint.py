@@ -1,6 +1,5 @@
 """A checkpoint is there whole, or the one before it is."""
 
-import json
 import os
 import random
 import signal
@@ -13,17 +12,19 @@ import pytest
 import torch
 
 from core.errors import CorruptFile, StorageError
+from core.storage.local import LocalStorage
 from training.checkpoint import Checkpoint, latest, save
 
 WRITER = """
 import sys, torch
 from pathlib import Path
+from core.storage.local import LocalStorage
 from training.checkpoint import Checkpoint, save
 number = 0
 while True:
     number += 1
     tensors = {"weights": {str(i): torch.full((1 << 18,), float(number)) for i in range(8)}}
-    save(Path(sys.argv[1]), Checkpoint(number, tensors, {"number": number}))
+    save(LocalStorage(Path(sys.argv[1])), Checkpoint(number, tensors, {"number": number}))
     print(number, flush=True)
 """
 
@@ -38,19 +39,19 @@ def checkpoint(number: int) -> Checkpoint:
 
 def test_the_newest_checkpoint_comes_back_as_it_was_and_two_are_kept(tmp_path: Path) -> None:
     for number in (1, 2, 10):
-        save(tmp_path, checkpoint(number))
+        save(LocalStorage(tmp_path), checkpoint(number))
 
-    newest = latest(tmp_path)
+    newest = latest(LocalStorage(tmp_path))
 
     assert newest is not None
     assert (newest.number, newest.state) == (10, {"epochs": [10]})
     assert newest.tensors["weights"]["w"].tolist() == [10, 10, 10]
     assert newest.tensors["optimizer"]["lr"] == [0.1]
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["000002", "000010"]
+    assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == ["000002", "000010"]
 
 
 def test_no_checkpoint_is_none(tmp_path: Path) -> None:
-    assert latest(tmp_path / "nowhere") is None
+    assert latest(LocalStorage(tmp_path)) is None
 
 
 def test_a_writer_killed_at_any_moment_leaves_a_whole_checkpoint_no_older_than_the_last_it_acknowledged(tmp_path: Path) -> None:
@@ -70,8 +71,8 @@ def test_a_writer_killed_at_any_moment_leaves_a_whole_checkpoint_no_older_than_t
 
     found = assert_whole(tmp_path)
     assert found >= max(acknowledged, default=1)
-    save(tmp_path, checkpoint(found + 1))
-    newest = latest(tmp_path)
+    save(LocalStorage(tmp_path), checkpoint(found + 1))
+    newest = latest(LocalStorage(tmp_path))
     assert newest is not None
     assert newest.number == found + 1
 
@@ -81,32 +82,32 @@ def copy(source: Path, target: Path) -> None:
 
 
 def assert_whole(folder: Path) -> int:
-    found = latest(folder)
+    found = latest(LocalStorage(folder))
     assert found is not None
     assert found.state == {"number": found.number}
     assert all((t == found.number).all() for t in found.tensors["weights"].values())
     return found.number
 
 
-@pytest.mark.parametrize("damage", ["tensors", "state", "missing"])
+@pytest.mark.parametrize("damage", ["tensors", "state", "short"])
 def test_a_damaged_checkpoint_is_refused_and_named_before_its_tensors_are_read(tmp_path: Path, damage: str) -> None:
-    save(tmp_path, checkpoint(4))
-    place = tmp_path / "000004"
+    save(LocalStorage(tmp_path), checkpoint(4))
+    place = tmp_path / "checkpoints" / "000004"
+    data = bytearray(place.read_bytes())
     if damage == "tensors":
-        data = bytearray((place / "tensors.pt").read_bytes())
-        data[len(data) // 2] ^= 1
-        (place / "tensors.pt").write_bytes(data)
+        data[-len(data) // 2] ^= 1
     elif damage == "state":
-        (place / "state.json").write_text(json.dumps({"state": {}}))
+        data[: data.index(b"\n")] = b"{}"
     else:
-        (place / "tensors.pt").unlink()
+        del data[-10:]
+    place.write_bytes(data)
 
-    with pytest.raises(CorruptFile, match="000004: the checkpoint is damaged: delete the folder"):
-        latest(tmp_path)
+    with pytest.raises(CorruptFile, match="checkpoints/000004: the checkpoint is damaged: delete the file"):
+        latest(LocalStorage(tmp_path))
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
+    (tmp_path / "checkpoints").write_text("")
 
-    with pytest.raises(StorageError, match=r"file: a checkpoint cannot be written"):
-        save(tmp_path / "file", checkpoint(1))
+    with pytest.raises(StorageError, match=r"checkpoints"):
+        save(LocalStorage(tmp_path), checkpoint(1))

@@ -63,7 +63,7 @@ def assert_complete(model: TrainedModel, events: list[Event], spec: TrainingSpec
     assert model.best_epoch == min(model.epochs, key=lambda e: e["val_loss"])["epoch"]
     assert model.evaluation.rows == 150
     assert model.parity <= 1e-5
-    assert not (model.onnx.parent / "checkpoints").exists()
+    assert list((model.onnx.parent / "checkpoints").iterdir()) == []
     assert_same_answers(model, spec)
 
 
@@ -98,7 +98,7 @@ def test_a_run_that_diverges_ends_on_all_ranks_with_its_reason(make_spec: MakeSp
     with pytest.raises(TrainingError, match=r"epoch 1 step \d+: the loss is .*the run diverged: lower the learning rate"):
         train(spec, folder=tmp_path / "run")
 
-    assert [json.loads((tmp_path / "run" / f"error-{r}.json").read_text())["code"] for r in (0, 1)] == ["training"] * 2
+    assert [json.loads((tmp_path / "run" / "errors" / str(r)).read_text())["code"] for r in (0, 1)] == ["training"] * 2
 
 
 def test_bad_data_is_refused_before_any_process_starts(make_spec: MakeSpec, tmp_path: Path) -> None:
