@@ -146,6 +146,11 @@ class TrainingSettings(Strict):
     processes: int = Field(default=2, ge=1)
     threads: int = Field(default=1, ge=1)
     folder: Path = Path("training")
+    shared: str | None = None
+    """With ``launcher: spark``, where ranks leave checkpoints and results: a URL, or a folder that all nodes see.
+    None: ``training`` beside the lake."""
+    interface: str = "lo"
+    """With ``launcher: spark``, the network interface that ranks talk over; a real cluster names its nodes' own, as ``eth0``."""
     start_timeout_s: int = Field(default=120, ge=1)
 
 

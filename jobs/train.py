@@ -7,16 +7,20 @@ import importlib.metadata
 import json
 import os
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 from core.contracts import TableName
-from core.errors import TrainingError
+from core.errors import ConfigError, TrainingError
 from core.features.fitted import FittedFeatures
 from core.registry.tracking import Run, start_run
+from core.settings import Settings
+from core.storage.open import open_storage
 from etl.standardize import SPLITS, load_fitted
 from jobs.context import Context, Report, step_main
 from training.evaluation import Evaluation
+from training.launchers import HostLauncher, Launcher, SparkLauncher
 from training.run import Event, TrainedModel, train
 from training.spec import SplitFiles, TrainingSpec
 
@@ -109,6 +113,7 @@ def _train(context: Context, dataset: Dataset, folder: Path) -> TrainedModel:
         model = train(
             dataset.spec,
             folder=folder,
+            launcher=_launcher(context, dataset),
             processes=settings.processes,
             threads=settings.threads,
             start_timeout_s=settings.start_timeout_s,
@@ -120,6 +125,26 @@ def _train(context: Context, dataset: Dataset, folder: Path) -> TrainedModel:
         result = {"run_id": run.id, "evaluation": evaluation, "facts": {**facts, "onnx_parity": model.parity}}
         _write_result(folder, result)
     return model
+
+
+def _launcher(context: Context, dataset: Dataset) -> Launcher:
+    """The launcher that the settings name, with what its ranks need to reach their storage."""
+    settings = context.settings
+    if settings.training.launcher == "host":
+        return HostLauncher()
+    if settings.spark.environment == "packed":
+        raise ConfigError(
+            "training.launcher: spark needs torch and Horovod on the nodes, and the packed environment leaves them out: install "
+            "this environment there (spark.environment: installed), or set training.launcher: host"
+        )
+    lake = settings.lake.root
+    shared = settings.training.shared or (
+        f"{lake.rpartition('/')[0]}/training" if "://" in lake else str(settings.training.folder)
+    )
+    place = f"{settings.locate(shared)}/{context.pipeline.name}/{dataset.identity[:16]}"
+    # no more than storage asks for leaves this machine
+    needed = Settings(profile=settings.profile, root=settings.root, home=settings.home, hdfs=settings.hdfs, s3=settings.s3)
+    return SparkLauncher(context.spark.sparkContext, partial(open_storage, place, needed), settings.training.interface)
 
 
 def _follow(context: Context, run: Run, event: Event) -> None:

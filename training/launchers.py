@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from core.errors import RankFailed
 from core.storage.local import LocalStorage
 from core.storage.storage import Storage
 from training.distributed.launch import RECORDED, run_ranks
@@ -74,16 +75,17 @@ class HostLauncher:
 class SparkLauncher:
     """Tasks of a session's executors, over ``horovod.spark.run``.
 
-    ``shared`` is storage that executors and this process reach; ``interface`` the network interface that ranks talk over.
+    ``open_shared`` opens storage that executors and this process reach, on each of them; it is pickled. ``interface`` is the
+    network interface that ranks talk over.
     """
 
     context: SparkContext
-    shared: Storage
+    open_shared: Callable[[], Storage]
     interface: str = "lo"
 
     def storage(self, _folder: Path) -> Storage:
         """The shared one."""
-        return self.shared
+        return self.open_shared()
 
     def run(
         self,
@@ -99,8 +101,8 @@ class SparkLauncher:
 
         codes = run_on_executors(
             self.context,
-            run_job,
-            (job,),
+            run_shared,
+            (self.open_shared,),
             processes=job.processes,
             threads=job.threads,
             interface=self.interface,
@@ -109,11 +111,15 @@ class SparkLauncher:
             has_started=has_started,
             tick=tick,
         )
-        return [rank for rank, code in enumerate(codes) if code == RECORDED]
+        recorded = [rank for rank, code in enumerate(codes) if code == RECORDED]
+        if any(codes) and not recorded:
+            alone = next(rank for rank, code in enumerate(codes) if code)
+            raise RankFailed(f"rank {alone} of {len(codes)} lost the others; start the step again to go on", rank=alone)
+        return recorded
 
 
-def run_job(job: Job) -> int:
-    """What each rank runs."""
+def run_shared(open_shared: Callable[[], Storage]) -> int:
+    """What each rank in an executor runs: the job in that storage."""
     from training.worker import run_rank  # noqa: PLC0415 — torch is the ranks' own
 
-    return run_rank(job)
+    return run_rank(Job.read(open_shared()))

@@ -42,6 +42,7 @@ def main(folder: Path) -> int:
 def run_rank(job: Job) -> int:
     """Run this process's rank: 0, or why it ended: ``PEER_LOST``, or ``RECORDED`` with the error left in the job's storage."""
     warnings.filterwarnings("ignore", module=r"petastorm|pyarrow|horovod")  # their own use of deprecated calls
+    warnings.filterwarnings("ignore", "The pyarrow.filesystem", FutureWarning)  # petastorm's, shown as ours
     rank = int(os.environ.get("HOROVOD_RANK", "0"))
     try:
         train_rank(job)
@@ -65,16 +66,17 @@ def train_rank(job: Job) -> None:
     torch.manual_seed(job.spec.task.seed)
     model = task.build(len(job.spec.features))
     saved = _saved(job) if world.rank == 0 else None
+    before = len(saved.epochs) if saved else 0
     progress = fit(
         Learner(model, task, job.spec.task, world),
         _train_loader(job, world),
         _validation_loader(job, world),
         progress=saved,
-        on_epoch=partial(_record, job, len(saved.epochs) if saved else 0),
+        on_epoch=partial(_record, job, before),
     )
     world.close()
     if world.rank == 0:
-        _evaluate(job, task, model, progress, len(progress.epochs) - (len(saved.epochs) if saved else 0))
+        _evaluate(job, task, model, progress, len(progress.epochs) - before)
     if world.rank == world.size - 1:  # with several ranks, while rank 0 evaluates
         _export(job, Answering(model, task))
 

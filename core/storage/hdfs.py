@@ -91,9 +91,13 @@ class HdfsStorage:
 
     def exists(self, path: str) -> bool:
         """See Storage.exists."""
-        place = self._place(path)
-        folder, _, name = place.rpartition("/")
-        return any(s["pathSuffix"] == name and s["type"] == "FILE" for s in self._children(folder))
+        try:
+            status = self.web.ask("get_file_status", self._place(path))["FileStatus"]
+        except StorageError as error:
+            if error.facts.get("missing"):
+                return False
+            raise
+        return bool(status["type"] == "FILE")
 
     def checksum(self, path: str) -> str:
         """See Storage.checksum."""

@@ -164,7 +164,7 @@ def _one_line(path: str) -> Iterator[None]:
 def _translate(error: HdfsError, path: str) -> StorageError:
     kind, line = error.exception or "", str(error).split("\n", 1)[0]
     if kind == "FileNotFoundException":
-        return StorageError(f"{path}: no such file in HDFS: check that it is there", path=path)
+        return StorageError(f"{path}: no such file in HDFS: check that it is there", path=path, missing=True)
     if kind in _WAITS or "Name node is in safe mode" in line:
         return StorageDown(f"{path}: the NameNode of HDFS is starting or in safe mode: wait until it is ready: {line}", path=path)
     if "Failed to find datanode" in line or "There are 0 datanode(s) running" in line:

@@ -90,6 +90,7 @@ def test_a_deleted_file_is_gone(storage: Storage):
     storage.write_atomic("file", b"")
     storage.delete("file")
     assert not storage.exists("file")
+    assert not storage.exists("no/such/folder/file")
 
 
 @pytest.mark.parametrize("call", ["open_read", "delete", "checksum"])

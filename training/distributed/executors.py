@@ -1,8 +1,8 @@
 """Run a function as the ranks of a Horovod world in Spark's executors, watch them, and end them.
 
-``horovod.spark.run`` does the work. Three things are set around it: its servers listen on the address of one interface instead of
-all; ranks find the packages that the session sent to executors; and it can be told to end, from the thread that watches, where it
-would take over this process's signals.
+``horovod.spark.run`` does the work. Four things are set around it: its servers listen on the address of one interface instead of
+all; ranks find the packages that the session sent to executors; it can be told to end, from the thread that watches, where it
+would take over this process's signals; and it does not fork this process, which has threads, to see whether it has Gloo.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ _POLL_S = 0.5
 _LAST_LINES = 12
 _STALL_S = 10
 _GRACE_S = 20.0
+_SIGNAL = 128
 
 _run_task = horovod.spark.runner._task_fn  # noqa: SLF001 — what Horovod runs in a Spark task
 
@@ -58,8 +59,8 @@ def run_on_executors(
     a rank that died, and TrainingError when ``has_started`` is not true after ``start_timeout_s``; then no rank is left running.
     """
     call = _Call(start_timeout_s, processes, threads, interface)
-    with log.open("w", encoding="utf-8") as output:
-        call.start(program, arguments, output)
+    with log.open("w", encoding="utf-8") as output, log.with_name("horovod.log").open("w", encoding="utf-8") as traces:
+        call.start(program, arguments, output, traces)
         deadline = time.monotonic() + start_timeout_s
         try:
             while call.thread.is_alive():
@@ -88,19 +89,20 @@ class _Call:
     error: Exception | None = None
     _stop: threading.Event = field(default_factory=threading.Event)
 
-    def start(self, program: Callable[..., int], arguments: Sequence[Any], output: TextIO) -> None:
-        """Start the ranks; what they print goes to ``output``."""
-        self.thread = threading.Thread(target=self._run, args=(program, tuple(arguments), output), daemon=True)
+    def start(self, program: Callable[..., int], arguments: Sequence[Any], output: TextIO, traces: TextIO) -> None:
+        """Start the ranks; what they print goes to ``output``, what Horovod prints here to ``traces``."""
+        self.thread = threading.Thread(target=self._run, args=(program, tuple(arguments), output, traces), daemon=True)
         self.thread.start()
 
-    def _run(self, program: Callable[..., int], arguments: tuple[Any, ...], output: TextIO) -> None:
+    def _run(self, program: Callable[..., int], arguments: tuple[Any, ...], output: TextIO, traces: TextIO) -> None:
         limits = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(self.threads))
         try:
             with (
                 _listening_on(self.interface),
                 _replaced(horovod.spark.runner, "_task_fn", _task),
+                _replaced(horovod.spark.runner, "run_controller", _run_gloo),
                 _replaced(horovod.runner.gloo_run, "register_shutdown_event", lambda: self._stop),
-                contextlib.redirect_stderr(output),  # Horovod prints the traces of its own threads
+                contextlib.redirect_stderr(traces),
             ):
                 self.codes = horovod.spark.run(
                     program,
@@ -130,6 +132,11 @@ class _Call:
             f"the {self.processes} ranks did not come together in {self.start_timeout_s:g} s: are there {self.processes} free "
             "cores in the executors (spark.executors, spark.executor_cores)?"
         )
+
+
+def _run_gloo(_use_gloo: bool, gloo_run: Callable[[], None], *_others: object) -> None:
+    """In place of Horovod's choice, which looks for Gloo in a fork: a fork hangs where another thread held a lock."""
+    gloo_run()
 
 
 def _task(index: int, addresses: Any, key: Any, settings: Any, *kind: bool) -> Any:
@@ -191,5 +198,8 @@ def _explain(call: _Call, error: Exception, log: Path) -> TrainingError:
     if rank is None:
         return RankFailed(f"the ranks on Spark's executors ended: {text.strip() or type(error).__name__}; {again}", log=str(log))
     number, code = int(rank[1]), rank[2]
-    how = "was lost with its executor" if code in {"None", "-1"} else f"ended with exit code {code}"
+    if code in {"None", "-1"}:
+        how = "was lost with its executor"
+    else:  # a shell reports signal N as 128 + N
+        how = f"was killed by signal {int(code) - _SIGNAL}" if int(code) > _SIGNAL else f"ended with exit code {code}"
     return RankFailed(f"rank {number} of {call.processes} {how}; {again}", rank=number, log=str(log))
