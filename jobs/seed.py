@@ -1,4 +1,4 @@
-"""The airline's sources on servers: where a profile's pipeline reads from MySQL and Kafka, those are filled from the local files.
+"""The airline's sources on servers: what a profile's pipeline reads from MySQL, Kafka or HDFS is filled from the local files.
 
 Everything may be run again: what is there already stays as it is, and what is missing is added.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,15 +18,19 @@ import pymysql
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from core.errors import ConfigError, SourceError
+from core.errors import ConfigError, SourceError, StorageError
 from core.settings import Settings
-from etl.sources.config import open_source
+from core.storage.local import LocalStorage
+from core.storage.storage import Entry, Storage
+from etl.sources.config import FilesConfig, LogConfig, open_source
 from etl.sources.database import DatabaseSource
+from etl.sources.files import FileSource
 from etl.sources.topic import TopicSource
 from jobs.pipeline import load_pipeline
 
 _TYPES = {"INTEGER": "INT", "TEXT": "VARCHAR(20)", "DATETIME": "DATETIME"}
 _ROWS = 5_000
+_PIECE = 1 << 20
 _WAIT_S = 30.0
 
 
@@ -38,7 +43,28 @@ def fill(settings: Settings, folder: Path) -> list[str]:
             lines.append(_fill_table(source, folder / "flights.db"))
         elif isinstance(source, TopicSource):
             lines.append(_fill_topic(source, folder / "operations"))
+        elif isinstance(source, FileSource) and source.open_files is not None and isinstance(config, FilesConfig | LogConfig):
+            lines.append(_fill_folder(source, source.open_files(), LocalStorage(settings.at_home(config.folder))))
     return lines
+
+
+def _fill_folder(source: FileSource, there: Storage, here: LocalStorage) -> str:
+    """Copy the files that are missing, or have grown since: each whole or not at all."""
+    sizes = {entry.path: entry.size for entry in _listed(source, there)}
+    new = [entry.path for entry in here.list(source.pattern) if sizes.get(entry.path) != entry.size]
+    for path in new:
+        with here.open_read(path) as file:
+            there.write_atomic(path, iter(partial(file.read, _PIECE), b""))
+    return f"{source.folder}: {len(new)} files added"
+
+
+def _listed(source: FileSource, there: Storage) -> list[Entry]:
+    try:
+        return there.list(source.pattern)
+    except StorageError as error:
+        if error.facts.get("missing"):  # the folder is made with its first file
+            return []
+        raise
 
 
 def _fill_table(source: DatabaseSource, file: Path) -> str:

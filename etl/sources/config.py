@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import SplitResult, urlsplit
@@ -11,6 +12,7 @@ from pydantic import Field, SecretStr, field_validator
 from core.config import Strict
 from core.errors import ConfigError, StorageError
 from core.settings import Settings
+from core.storage.open import open_storage
 from core.storage.storage import compile_glob
 from etl.sources.database import DatabaseSource
 from etl.sources.files import FileSource
@@ -103,7 +105,16 @@ def open_source(config: DatabaseConfig | FilesConfig | LogConfig | KafkaConfig, 
     if isinstance(config, KafkaConfig):
         return _open_topic(config, settings)
     form = Format(config.format) if isinstance(config, FilesConfig) else Format.LOG
-    return FileSource(settings.at_home(config.folder), config.pattern, form)
+    return _open_files(config, form, settings)
+
+
+def _open_files(config: FilesConfig | LogConfig, form: Format, settings: Settings) -> FileSource:
+    root, folder = settings.sources.root, str(config.folder)
+    if "://" in root and not config.folder.is_absolute():
+        place = f"{root.rstrip('/')}/{folder}"
+        needed = Settings(root=settings.root, hdfs=settings.hdfs, s3=settings.s3)  # no other secret leaves this machine
+        return FileSource(place, config.pattern, form, partial(open_storage, place, needed))
+    return FileSource(settings.at_home(Path(root) / config.folder), config.pattern, form)
 
 
 def _open_topic(config: KafkaConfig, settings: Settings) -> TopicSource:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import BinaryIO
 
 from core.errors import SourceError
@@ -21,7 +20,7 @@ def skip_mark(file: BinaryIO) -> int:
     return len(_BOM) if file.read(len(_BOM)) == _BOM else 0
 
 
-def read_header(file: BinaryIO, size: int, where: Path) -> tuple[bytes | None, int]:
+def read_header(file: BinaryIO, size: int, where: str) -> tuple[bytes | None, int]:
     """A CSV file's header line without its end, and the offset of what follows; (None, size) while the line is not finished."""
     start = skip_mark(file)
     file.seek(start)
@@ -48,7 +47,7 @@ def last_end(file: BinaryIO, start: int, end: int) -> int:
     return start
 
 
-def resume(file: BinaryIO, start: int, end: int, where: Path) -> int:
+def resume(file: BinaryIO, start: int, end: int, where: str) -> int:
     """Where new records begin after a file was read up to ``start``, whose last line may have had no end then.
 
     Raises SourceError when that line, which was taken as a record, has grown since.
@@ -66,7 +65,7 @@ def resume(file: BinaryIO, start: int, end: int, where: Path) -> int:
     )
 
 
-def cut(file: BinaryIO, start: int, end: int, form: Format, where: Path) -> Iterator[int]:
+def cut(file: BinaryIO, start: int, end: int, form: Format, where: str) -> Iterator[int]:
     """Offsets inside (start, end), each the beginning of a record, so that ranges between them hold about RANGE bytes.
 
     A quoted CSV field that lies across such a place by more than a MiB counts as damaged. Raises SourceError for a record
@@ -79,7 +78,7 @@ def cut(file: BinaryIO, start: int, end: int, form: Format, where: Path) -> Iter
             yield start
 
 
-def _line_cut(file: BinaryIO, start: int, end: int, where: Path) -> int:
+def _line_cut(file: BinaryIO, start: int, end: int, where: str) -> int:
     at = start + RANGE
     while at < end:
         _require_short(start, at, where)
@@ -92,7 +91,7 @@ def _line_cut(file: BinaryIO, start: int, end: int, where: Path) -> int:
     return end
 
 
-def _quoted_cut(file: BinaryIO, start: int, end: int, where: Path) -> int:
+def _quoted_cut(file: BinaryIO, start: int, end: int, where: str) -> int:
     size = RANGE
     while start + size < end:
         _require_short(start, start + size, where)
@@ -105,10 +104,10 @@ def _quoted_cut(file: BinaryIO, start: int, end: int, where: Path) -> int:
     return end
 
 
-def _require_short(start: int, at: int, where: Path) -> None:
+def _require_short(start: int, at: int, where: str) -> None:
     if at - start > _LONGEST:
         raise SourceError(f"{where}: the record at byte {start} is longer than {_LONGEST} bytes: is this a text file?")
 
 
-def _vanished(where: Path) -> bytes:
+def _vanished(where: str) -> bytes:
     raise SourceError(f"{where}: shrank while it was planned: run again")

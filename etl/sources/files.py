@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -16,10 +16,12 @@ from pyspark.sql import DataFrame, SparkSession
 from core.contracts import Interval
 from core.errors import SourceError, StorageError
 from core.storage.local import LocalStorage
-from core.storage.storage import Entry
+from core.storage.storage import Entry, Storage
 from etl.sources.cuts import cut, last_end, read_header, resume, skip_mark
 from etl.sources.records import Format, split_records
 from etl.sources.source import RECORD, Plan, Position, Range, Session
+
+OpenStorage = Callable[[], Storage]
 
 _HEAD = 1024
 _GROUP = 128 << 20
@@ -31,13 +33,16 @@ _BATCH = 4 << 20
 class FileSource:
     """The records of the files below ``folder`` that match the glob ``pattern``. Offsets are bytes from the file's beginning.
 
+    With ``open_files``, which is sent to executors, they lie in the storage that it opens; ``folder`` is what messages call it.
+
     A position holds, for each file, how far it was read and a digest of its first KiB. A file that went away keeps its place:
     when it comes back it goes on from there. A file that was renamed is a new file.
     """
 
-    folder: Path
+    folder: Path | str
     pattern: str
     form: Format
+    open_files: OpenStorage | None = None
 
     def plan(self, session: Session, position: Position | None, interval: Interval | None = None) -> Plan:  # noqa: ARG002 — other sources need Spark and know times
         """See Source.plan. Raises SourceError for a file that shrank, or whose beginning is another than it was."""
@@ -46,7 +51,7 @@ class FileSource:
         with self._failures():
             entries = self._entries(known)
             for entry in entries:
-                with LocalStorage(self.folder).open_read(entry.path) as file:
+                with self._files.open_read(entry.path) as file:
                     new, known[entry.path] = self._plan_file(file, entry, known.get(entry.path))
                     ranges += new
         return Plan(tuple(ranges), {"files": known})
@@ -55,19 +60,19 @@ class FileSource:
         """See Source.read."""
         groups = _grouped(plan.ranges, spark.sparkContext.defaultParallelism)
         indices = spark.range(0, len(groups), 1, len(groups))
-        return indices.mapInArrow(partial(_read_groups, self.folder, self.form, groups), RECORD)
+        return indices.mapInArrow(partial(_read_groups, self._open(), str(self.folder), self.form, groups), RECORD)
 
     def _entries(self, known: dict[str, Any]) -> list[Entry]:
-        if not self.folder.is_dir():
+        if self.open_files is None and not Path(self.folder).is_dir():
             raise SourceError(f"{self.folder}: no such folder: check the source's 'folder'")
-        entries = LocalStorage(self.folder).list(self.pattern)
+        entries = self._files.list(self.pattern)
         if not entries and not known:
             raise SourceError(f"{self.folder}: no file matches {self.pattern!r}: check the source's 'folder' and 'pattern'")
         return entries
 
     def _plan_file(self, file: BinaryIO, entry: Entry, seen: dict[str, Any] | None) -> tuple[list[Range], dict[str, Any]]:
         offset = int(seen["offset"]) if seen else 0
-        where = self.folder / entry.path
+        where = f"{self.folder}/{entry.path}"
         _require_same(file, entry, seen, offset, where)
         header, body = read_header(file, entry.size, where) if self.form is Format.CSV else (None, skip_mark(file))
         start, end = max(offset, body), entry.size
@@ -81,6 +86,13 @@ class FileSource:
         ranges = [Range(entry.path, a, b, header) for a, b in zip([start, *cuts], [*cuts, end], strict=True)]
         return ranges, {"offset": end, "fingerprint": _fingerprint(file, end)}
 
+    @property
+    def _files(self) -> Storage:
+        return self._open()()
+
+    def _open(self) -> OpenStorage:
+        return partial(LocalStorage, Path(self.folder)) if self.open_files is None else self.open_files
+
     @contextmanager
     def _failures(self) -> Iterator[None]:
         try:
@@ -91,7 +103,7 @@ class FileSource:
             raise SourceError(f"source {self.folder}: {error.filename or ''} cannot be read: {error.strerror}") from error
 
 
-def _require_same(file: BinaryIO, entry: Entry, seen: dict[str, Any] | None, offset: int, where: Path) -> None:
+def _require_same(file: BinaryIO, entry: Entry, seen: dict[str, Any] | None, offset: int, where: str) -> None:
     if entry.size < offset:
         raise SourceError(
             f"{where}: has {entry.size} bytes but was read up to byte {offset}: it was cut or replaced; "
@@ -125,24 +137,25 @@ def _grouped(ranges: Sequence[Range], cores: int) -> list[list[Range]]:
 
 
 def _read_groups(
-    folder: Path, form: Format, groups: list[list[Range]], batches: Iterator[pa.RecordBatch]
+    open_files: OpenStorage, folder: str, form: Format, groups: list[list[Range]], batches: Iterator[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
+    files = open_files()
     for batch in batches:
         for index in batch.column(0).to_pylist():
             for one in groups[index]:
-                yield from _read_range(folder, form, one)
+                yield from _read_range(files, folder, form, one)
 
 
-def _read_range(folder: Path, form: Format, one: Range) -> Iterator[pa.RecordBatch]:
+def _read_range(files: Storage, folder: str, form: Format, one: Range) -> Iterator[pa.RecordBatch]:
     try:
-        with LocalStorage(folder).open_read(one.place) as file:
+        with files.open_read(one.place) as file:
             file.seek(one.start)
             buffer = file.read(one.end - one.start)
     except (StorageError, OSError) as error:
-        raise SourceError(f"{folder / one.place} went away while it was read: {error}: put it back and run again") from error
+        raise SourceError(f"{folder}/{one.place} went away while it was read: {error}: put it back and run again") from error
     if len(buffer) < one.end - one.start:
         size = one.start + len(buffer)
-        raise SourceError(f"{folder / one.place} shrank to {size} bytes while it was read: put it back and run again")
+        raise SourceError(f"{folder}/{one.place} shrank to {size} bytes while it was read: put it back and run again")
     records = split_records(buffer, form)
     step = max(1, len(records.starts) * _BATCH // len(buffer))
     for at in range(0, len(records.starts), step):
