@@ -18,6 +18,7 @@ from core.contracts import TableName
 from core.lake.catalog import Lake
 from core.settings import Settings, load_settings
 from jobs.airline import lay_out
+from training.data.files import file_system
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,7 +40,7 @@ class Platform:
 
     @property
     def lake(self) -> Lake:
-        return Lake(self.home / "lake")
+        return Lake.of(self.settings)
 
     def maas(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return self.run(str(Path(sys.executable).with_name("maas")), *arguments)
@@ -50,8 +51,14 @@ class Platform:
         return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=580, check=False)
 
     def rows(self, table: str, columns: list[str] | None = None) -> pa.Table:
-        files = self.lake.snapshot(TableName.parse(table)).files
-        return pa.concat_tables([pq.read_table(file, columns=columns, partitioning=None) for file in files])
+        lake = self.lake
+        system, files = file_system(lake.snapshot(TableName.parse(table)).files, dict(lake.options))
+        read = system.open if system else Path.open
+        parts = []
+        for place in files:
+            with read(place if system else Path(place), "rb") as file:
+                parts.append(pq.ParquetFile(file).read(columns=columns))
+        return pa.concat_tables(parts)
 
     def versions(self) -> dict[str, int]:
         return {str(name): self.lake.info(name).version for name in self.lake.names()}
@@ -77,3 +84,14 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
 
 def as_json(record: dict[str, Any]) -> str:
     return json.dumps({"dataframe_records": [record]})
+
+
+@pytest.fixture(scope="session")
+def on_cluster(cluster_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Platform:
+    """The same airline on servers, and the pipeline run over it by the cluster profile."""
+    platform = Platform(Path(cluster_environment["MAAS__HOME"]), cluster_environment)
+    seeded = platform.run("python", "-m", "jobs.airline", "--every", "4")
+    assert seeded.returncode == 0, seeded.stdout + seeded.stderr
+    done = platform.maas("run", "flights")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return platform
