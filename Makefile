@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 BIN := .venv/bin
 
-.PHONY: help setup demo test lint format types contracts tests setup-cluster cluster-up cluster-down cluster-status test-cluster bench-setup bench-serving bench-score bench-loader bench-etl bench clean
+.PHONY: help setup demo test lint format types contracts tests setup-cluster cluster-up cluster-down cluster-status test-cluster test-profiles bench-setup bench-serving bench-score bench-loader bench-etl bench clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ tests: setup-cluster ## pytest (ARGS="-k …" for some)
 
 test-cluster: setup-cluster ## the tests that need the cluster; they start one of their own
 	@$(BIN)/pytest -m cluster $(ARGS)
+
+test-profiles: setup-cluster ## the whole pipeline on both profiles, every row compared (some 10 minutes)
+	@$(BIN)/pytest -m profiles $(ARGS)
 
 bench: bench-etl bench-loader bench-score bench-serving ## all four benchmarks
 
