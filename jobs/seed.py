@@ -44,7 +44,7 @@ def fill(settings: Settings, folder: Path) -> list[str]:
         elif isinstance(source, TopicSource):
             lines.append(_fill_topic(source, folder / "operations"))
         elif isinstance(source, FileSource) and source.open_files is not None and isinstance(config, FilesConfig | LogConfig):
-            lines.append(_fill_folder(source, source.open_files(), LocalStorage(settings.at_home(config.folder))))
+            lines.append(_fill_folder(source, source.open_files(), LocalStorage(folder / config.folder.name)))
     return lines
 
 

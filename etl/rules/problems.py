@@ -24,6 +24,9 @@ def find_problem(rules: TableRules, failed: Mapping[str, Column]) -> Column:
     taken = F.col("_taker").isNotNull()
     beginning = F.hex(F.substring(F.col("_raw"), 1, 16))
     found = F.when(
+        F.col("_raw").isNull(), _problem("tombstone", F.lit("the record holds nothing: its key was deleted at the source"))
+    )
+    found = found.when(
         record.text.isNull(), _problem("not_utf8", F.concat(F.lit("the record is not UTF-8; it begins with 0x"), beginning))
     )
     for rule in rules.rules:
