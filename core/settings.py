@@ -40,7 +40,7 @@ class SparkSettings(Strict):
     environment: Literal["installed", "packed"] = "installed"
     """``installed``: nodes have this Python environment and these jars at the same paths; ``packed``: both are shipped."""
     start_timeout_s: int = Field(default=120, ge=1)
-    """How long the cluster may take to give the first executor."""
+    """How long the cluster may take to give the first executor, from the start of the session."""
     driver_memory: str = "2g"
     shuffle_partitions: int = Field(default=2, ge=1)
     jars: Path = Path("jars/spark")

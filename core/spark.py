@@ -6,7 +6,9 @@ import logging
 import os
 import shutil
 import sys
+import threading
 import time
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +22,7 @@ from pyspark.errors import PySparkRuntimeError
 from pyspark.sql import SparkSession
 
 from core.errors import ConfigError, ServiceError
-from core.executors import Executors, is_local, require_master
+from core.executors import YARN, Executors, is_local, require_master
 
 _BASE = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
@@ -42,6 +44,7 @@ _BASE = {
 }
 _SHIPPED_PYTHON = "./environment/bin/python"
 _POLL_S = 0.1
+_TAGS = "spark.yarn.tags"
 
 
 def build_session(
@@ -80,14 +83,17 @@ def build_session(
         "spark.jars": ",".join(f"{scheme}{file}" for file in files),
         **executors.conf(master, _spark_home()),
         **(options or {}),
+        **submitted,
     }
-    with _standard_error_in(log), _failures(master, log):
+    deadline = time.monotonic() + executors.start_timeout_s
+    with _standard_error_in(log), _failures(master, log), _withdrawn_at(deadline, master, executors, conf):
         if submitted:
             _add_to_running_jvm(files)
-        session = _start(name, master, {key: value for key, value in conf.items() if key not in submitted})
+        changed = {key: value for key, value in conf.items() if submitted.get(key) != value}
+        session = _start(name, master, changed)
     if not is_local(master):
         _ship(session.sparkContext, executors)
-        _await_executor(session, master, executors)
+        _await_executor(session, deadline, master, executors)
     return session
 
 
@@ -157,19 +163,58 @@ def _ship(context: SparkContext, executors: Executors) -> None:
         context.addArchive(f"{executors.environment}#environment")
 
 
-def _await_executor(session: SparkSession, master: str, executors: Executors) -> None:
+def _await_executor(session: SparkSession, deadline: float, master: str, executors: Executors) -> None:
     """Return when the first executor is there; without one a job would wait for ever."""
     tracker = session.sparkContext._jsc.sc().statusTracker()  # noqa: SLF001 — not in Python's API
-    deadline = time.monotonic() + executors.start_timeout_s
     while len(tracker.getExecutorInfos()) < 2:  # noqa: PLR2004 — the driver is one
         if time.monotonic() > deadline:
             session.stop()
-            raise ServiceError(
-                f"{master} gave no executor of {executors.cores} cores and {executors.memory} + {executors.overhead} in "
-                f"{executors.start_timeout_s:g} s: its nodes are busy, too small or gone: look at its web page, or ask for less "
-                "(spark.executor_memory, spark.executor_cores)"
-            )
+            raise _no_room(master, executors)
         time.sleep(_POLL_S)
+
+
+def _no_room(master: str, executors: Executors) -> ServiceError:
+    return ServiceError(
+        f"{master} gave no executor of {executors.cores} cores and {executors.memory} + {executors.overhead} in "
+        f"{executors.start_timeout_s:g} s: its nodes are busy, too small or gone: look at its web page, or ask for less "
+        "(spark.executor_memory, spark.executor_cores)"
+    )
+
+
+@contextmanager
+def _withdrawn_at(deadline: float, master: str, executors: Executors, conf: dict[str, str]) -> Iterator[None]:
+    """Withdraw the application when YARN has not started its master by then: Spark's constructor waits for it without end.
+
+    ``conf`` gets a tag by which YARN finds the application.
+    """
+    if master != YARN:
+        yield
+        return
+    tag, late = f"maas-{uuid.uuid4().hex}", threading.Event()
+    conf[_TAGS] = ",".join(filter(None, (conf.get(_TAGS), tag)))
+    timer = threading.Timer(deadline - time.monotonic(), _withdraw, (tag, late))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except Py4JJavaError as error:
+        if late.is_set():
+            raise _no_room(master, executors) from error
+        raise
+    finally:
+        timer.cancel()
+
+
+def _withdraw(tag: str, late: threading.Event) -> None:
+    late.set()
+    jvm: Any = SparkContext._jvm  # noqa: SLF001
+    client = jvm.org.apache.hadoop.yarn.client.api.YarnClient.createYarnClient()
+    client.init(jvm.org.apache.hadoop.yarn.conf.YarnConfiguration())
+    client.start()
+    for application in client.getApplications():
+        if application.getApplicationTags().contains(tag):
+            client.killApplication(application.getApplicationId())
+    client.stop()
 
 
 @contextmanager

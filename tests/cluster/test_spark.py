@@ -13,10 +13,12 @@ from typing import Any
 import psutil
 import pyspark
 import pytest
+import requests
 
 from core.errors import ServiceError
 from core.executors import require_master
 from core.settings import Settings
+from jobs.cluster import local
 from jobs.session import submission
 
 ROOT = Path(__file__).parents[2]
@@ -124,6 +126,42 @@ def test_a_cluster_that_gives_no_executor_is_told_in_one_line(cluster: Settings,
 
     assert done.returncode == 1
     assert b"gave no executor of 1 cores and 3g + 512m in 3 s" in done.stdout
+
+
+@pytest.fixture
+def full_queue(cluster: Settings) -> Iterator[str]:
+    """The address of YARN's applications while one of them, which only sleeps, has the whole queue."""
+    web = next(state.url for state in local.status(cluster) if state.name == "resourcemanager")
+    applications, who = f"{web}/ws/v1/cluster/apps", {"user.name": cluster.hdfs.user}
+    made = requests.post(f"{applications}/new-application", params=who, timeout=30).json()
+    sleeper = {
+        "application-id": made["application-id"],
+        "application-name": "sleeper",
+        "am-container-spec": {"commands": {"command": "sleep 300"}},
+        "resource": {"memory": made["maximum-resource-capability"]["memory"], "vCores": 1},
+        "max-app-attempts": 1,
+    }
+    requests.post(applications, params=who, json=sleeper, timeout=30).raise_for_status()
+    address = f"{applications}/{made['application-id']}"
+    deadline = time.monotonic() + 60
+    while requests.get(address, timeout=30).json()["app"]["allocatedMB"] <= 0:
+        assert time.monotonic() < deadline, "the sleeper does not start"
+        time.sleep(0.2)
+    yield applications
+    requests.put(f"{address}/state", params=who, json={"state": "KILLED"}, timeout=30).raise_for_status()
+
+
+def test_a_full_queue_is_told_in_one_line_and_the_application_is_withdrawn(cluster: Settings, full_queue: str) -> None:
+    made = submission(cluster, JOB, [str(ROOT), table_of(cluster, "queued")], "yarn")
+    options = {"MAAS__HOME": str(cluster.home), "MAAS__SPARK__START_TIMEOUT_S": "15"}
+    done = subprocess.run(
+        made.command, env={**os.environ, **made.environment, **options}, capture_output=True, text=True, check=False
+    )
+    latest = max(requests.get(full_queue, timeout=30).json()["apps"]["app"], key=lambda app: app["startedTime"])
+
+    assert done.returncode == 1
+    assert "yarn gave no executor of 1 cores and 1g + 512m in 15 s" in done.stdout
+    assert (latest["name"], latest["state"]) == ("test", "KILLED")
 
 
 def test_a_master_that_is_down_is_named_within_seconds() -> None:
