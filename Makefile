@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 BIN := .venv/bin
 
-.PHONY: help setup demo test lint format types contracts tests setup-cluster cluster-up cluster-down cluster-status test-cluster test-profiles bench-setup bench-serving bench-score bench-loader bench-etl bench clean
+.PHONY: help setup demo test lint format types contracts tests setup-cluster setup-airflow cluster-up cluster-down cluster-status test-cluster test-profiles bench-setup bench-serving bench-score bench-loader bench-etl bench clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -12,6 +12,9 @@ setup: ## system packages, uv, the locked environment, the jars (done once)
 
 setup-cluster: setup ## the servers of the cluster profile: MariaDB, Hadoop, Kafka, S3 … (done once)
 	@tools/setup-cluster
+
+setup-airflow: setup ## Airflow, in an environment of its own (done once)
+	@tools/setup-airflow
 
 cluster-up: setup-cluster ## start HDFS, YARN, MariaDB, MongoDB, S3 and Kafka on this machine, supervised
 	@$(BIN)/maas cluster up
@@ -41,7 +44,7 @@ types: setup ## mypy, strict
 contracts: setup ## which package may import which
 	@$(BIN)/lint-imports
 
-tests: setup-cluster ## pytest (ARGS="-k …" for some)
+tests: setup-cluster setup-airflow ## pytest (ARGS="-k …" for some)
 	@$(BIN)/pytest $(ARGS)
 
 test-cluster: setup-cluster ## the tests that need the cluster; they start one of their own
