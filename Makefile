@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 BIN := .venv/bin
 
-.PHONY: help setup demo test lint format types contracts tests setup-cluster setup-airflow cluster-up cluster-down cluster-status test-cluster test-profiles bench-setup bench-serving bench-score bench-loader bench-etl bench clean
+.PHONY: help setup demo test lint format types contracts tests setup-cluster setup-airflow cluster-up cluster-down cluster-status test-cluster test-dags test-profiles bench-setup bench-serving bench-score bench-loader bench-etl bench clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ tests: setup-cluster setup-airflow ## pytest (ARGS="-k …" for some)
 
 test-cluster: setup-cluster ## the tests that need the cluster; they start one of their own
 	@$(BIN)/pytest -m cluster $(ARGS)
+
+test-dags: setup setup-airflow ## Airflow reads and runs our DAGs
+	@$(BIN)/pytest -m dags $(ARGS)
 
 test-profiles: setup-cluster ## the whole pipeline on both profiles, every row compared (some 10 minutes)
 	@$(BIN)/pytest -m profiles $(ARGS)

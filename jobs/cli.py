@@ -9,6 +9,7 @@ import typer
 from core.settings import Settings, load_settings
 from jobs import commands_alone, commands_cluster, commands_config, commands_spark
 from jobs.commands_backup import backup, restore
+from jobs.commands_dags import dags
 from jobs.commands_runs import runs
 from jobs.failures import one_line_errors
 
@@ -20,7 +21,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(commands_config.app, name="config")
-for command in (runs, backup, restore):
+for command in (runs, dags, backup, restore):
     app.command()(command)
 app.add_typer(commands_cluster.app, name="cluster")
 commands_spark.add_to(app)

@@ -17,7 +17,10 @@ from core.settings import Settings
 from etl.rules.config import RuleSet, load_rules
 from etl.sources.config import SourceConfig
 from etl.standardize import FeaturesConfig
+from jobs.schedule import Schedule
 from training.spec import TaskConfig
+
+_FOLDER = Path("conf/pipelines")
 
 
 class PublishConfig(Strict):
@@ -42,7 +45,7 @@ class ScoreConfig(Strict):
 
 
 class Pipeline(Strict):
-    """Sources → rules → features → task → publish → score."""
+    """Sources → rules → features → task → publish → score; and when that is done by itself."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     description: str
@@ -52,6 +55,7 @@ class Pipeline(Strict):
     task: TaskConfig
     publish: PublishConfig
     score: ScoreConfig
+    schedule: Schedule | None = None
 
     def raw(self, source: str) -> TableName:
         """The raw table that ``source`` lands in."""
@@ -67,14 +71,19 @@ class Loaded:
     file: Path
 
 
+def pipeline_names(settings: Settings) -> list[str]:
+    """The pipelines that there are, sorted."""
+    return sorted(path.stem for path in settings.at_root(_FOLDER).glob("*.yaml"))
+
+
 def load_pipeline(settings: Settings, name: str) -> Loaded:
     """Read ``conf/pipelines/NAME.yaml`` with what ``conf/<profile>/pipelines/NAME.yaml`` changes in it, and its rules.
 
     Raises ConfigError naming file, key, and the nearest valid key or name.
     """
-    folder = settings.at_root(Path("conf/pipelines"))
+    folder = settings.at_root(_FOLDER)
     file = folder / f"{name}.yaml"
-    known = sorted(path.stem for path in folder.glob("*.yaml"))
+    known = pipeline_names(settings)
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known) or 'none'}"

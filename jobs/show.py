@@ -105,6 +105,15 @@ def show_runs(out: Console, found: Sequence[tuple[Entry, str]]) -> None:
     show_rows(out, "runs", columns, rows)
 
 
+def show_dags(out: Console, dags: Sequence[Mapping[str, Any]]) -> None:
+    """The DAGs of a plan, with what starts them and the tasks they have."""
+    rows = [
+        (dag["id"], dag["cron"] or " ".join(asset["name"] for asset in dag["after"]), " → ".join(t["id"] for t in dag["tasks"]))
+        for dag in dags
+    ]
+    show_rows(out, "DAGs", ("DAG", "runs at, or after", "tasks"), rows)
+
+
 def show_versions(out: Console, found: Sequence[Configuration]) -> None:
     """The versions of one configuration."""
     rows = [(kept.version, kept.digest[:12], kept.author, f"{kept.created_at:%Y-%m-%d %H:%M:%S}") for kept in found]

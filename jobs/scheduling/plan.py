@@ -1,0 +1,196 @@
+"""The plan of all DAGs, as JSON: what Airflow's side knows of pipelines, which reads neither YAML nor our packages.
+
+``HOME/airflow/dags.json`` holds the DAGs with their commands, ``pools.json`` what ``airflow pools import`` takes.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from core.errors import ConfigError
+from core.settings import Settings
+from core.storage.local import LocalStorage
+from jobs.failures import FINAL
+from jobs.pipeline import Loaded, load_pipeline, pipeline_names
+from jobs.run import STEPS
+from jobs.schedule import Effort, Keep, Schedule, Scheduling, Upkeep, load_scheduling
+from jobs.scheduling.submitted import connection, submit
+
+PLAN = Path("airflow/dags.json")
+POOLS = Path("airflow/pools.json")
+CONNECTIONS = Path("airflow/connections.json")
+FORMAT = 1
+
+_TRAIN = "train"
+_FINAL_STATUS = 78
+_DRIFTED = 3
+_EPOCH = date(2026, 1, 1)
+
+Document = dict[str, Any]
+
+
+def write_plan(settings: Settings) -> Document:
+    """Write the plan and what Airflow imports beside it, each at once or not at all, and return the plan."""
+    scheduling = load_scheduling(settings)
+    plan = make_plan(settings, scheduling)
+    pools = {name: {"slots": slots, "description": "", "include_deferred": False} for name, slots in scheduling.pools.items()}
+    documents = {PLAN: plan, POOLS: pools}
+    if scheduling.runner == "spark-submit":
+        documents[CONNECTIONS] = connection(settings)
+    files = LocalStorage(settings.at_home(Path()))
+    for path, document in documents.items():
+        files.write_atomic(str(path), json.dumps(document, indent=1).encode())
+    return plan
+
+
+def make_plan(settings: Settings, scheduling: Scheduling) -> Document:
+    """Every pipeline with a schedule as DAGs, and those of maintenance. Raises ConfigError naming the pipeline and the key."""
+    home = settings.at_home(Path())
+    dags: list[Document] = []
+    for name in pipeline_names(settings):
+        loaded = load_pipeline(settings, name)
+        if (schedule := loaded.pipeline.schedule) is not None:
+            dags += _of_pipeline(settings, scheduling, loaded, schedule)
+    dags += _of_maintenance(scheduling)
+    _check_names(dags)
+    _check_pools(dags, scheduling)
+    return {
+        "format": FORMAT,
+        "environment": {
+            "MAAS_ROOT": str(settings.root),
+            "MAAS_PROFILE": settings.profile,
+            "MAAS__HOME": str(home),
+            FINAL: str(_FINAL_STATUS),
+        },
+        "alerts": str(settings.at_home(settings.logs.folder) / "alerts.jsonl"),
+        "dags": dags,
+    }
+
+
+def _of_pipeline(settings: Settings, scheduling: Scheduling, loaded: Loaded, schedule: Schedule) -> Iterable[Document]:
+    pipeline = loaded.pipeline
+    if unknown := sorted(set(schedule.steps) - set(STEPS)):
+        raise ConfigError(f"{loaded.file}: schedule.steps: no step {unknown[0]!r}: steps are {', '.join(STEPS)}")
+    names = list(STEPS)
+    cut = names.index(_TRAIN) if schedule.retrain else len(names)
+    assets = {"standardize": pipeline.features.table, "score": pipeline.score.into}
+    outlets = {step: [_asset(settings, table)] for step, table in assets.items()}
+
+    def tasks(steps: Sequence[str], interval: bool) -> list[Document]:
+        return [
+            _task(
+                step,
+                _maas("run", pipeline.name, "--step", step),
+                schedule.effort(step),
+                interval=interval,
+                outlets=outlets.get(step, []),
+                submit=submit(settings, step, pipeline.name) if scheduling.runner == "spark-submit" else None,
+            )
+            for step in steps
+        ]
+
+    common = {"owner": schedule.owner, "deadline_s": schedule.deadline, "start": str(schedule.start)}
+    about = pipeline.description
+    yield _dag(
+        pipeline.name, about, tasks(names[:cut], schedule.interval), **common, **_times(schedule), catchup=schedule.catchup
+    )
+    if schedule.retrain:
+        yield _dag(
+            f"{pipeline.name}_retrain",
+            f"{about}: a new version",
+            tasks(names[cut:], False),
+            **common,
+            after=outlets["standardize"],
+        )
+    if schedule.drift:
+        watch = _task("drift", _maas("drift", pipeline.name), schedule, final={_DRIFTED: "the data drifted"})
+        yield _dag(
+            f"{pipeline.name}_drift", f"{about}: drift", [watch], **common, cron=schedule.drift, timezone=schedule.timezone
+        )
+
+
+def _of_maintenance(scheduling: Scheduling) -> Iterable[Document]:
+    upkeep: dict[str, tuple[Upkeep | None, list[str], str]] = {
+        "optimize": (scheduling.maintenance.optimize, ["tables", "optimize"], "Small files of tables into larger ones"),
+        "vacuum": (scheduling.maintenance.vacuum, ["tables", "vacuum"], "Remove files that no version in keeping needs"),
+        "archive": (scheduling.maintenance.archive, ["logs", "archive"], "Put old logs into the archive"),
+    }
+    for name, (wanted, words, about) in upkeep.items():
+        if wanted is not None:
+            kept = ["--keep-days", str(wanted.keep_days)] if isinstance(wanted, Keep) else []
+            task = _task(name, _maas(*words, *kept), wanted)
+            yield _dag(f"maintenance_{name}", about, [task], cron=wanted.cron, start=str(_EPOCH))
+
+
+def _dag(name: str, about: str, tasks: list[Document], **more: Any) -> Document:
+    tag = "maintenance" if name.startswith("maintenance_") else "pipeline"
+    defaults = {
+        "owner": "maas",
+        "tags": [tag],
+        "cron": None,
+        "timezone": "UTC",
+        "end": None,
+        "catchup": False,
+        "deadline_s": None,
+        "after": [],
+    }
+    return {"id": name, "description": about, **defaults, **more, "tasks": tasks}
+
+
+def _task(
+    name: str,
+    command: list[str],
+    effort: Effort,
+    *,
+    interval: bool = False,
+    outlets: Sequence[Mapping[str, str]] = (),
+    final: Mapping[int, str] | None = None,
+    submit: Document | None = None,
+) -> Document:
+    statuses = {_FINAL_STATUS: "trying again changes nothing", **(final or {})}
+    return {
+        "id": name,
+        "command": command,
+        "interval": interval,
+        "retries": effort.retries,
+        "retry_delay_s": effort.retry_delay,
+        "timeout_s": effort.timeout,
+        "pool": effort.pool,
+        "outlets": list(outlets),
+        "final": {str(status): meaning for status, meaning in statuses.items()},
+        "submit": submit,
+    }
+
+
+def _times(schedule: Schedule) -> Document:
+    return {"cron": schedule.cron, "timezone": schedule.timezone, "end": None if schedule.end is None else str(schedule.end)}
+
+
+def _asset(settings: Settings, table: str) -> dict[str, str]:
+    return {"name": table, "uri": f"maas://{settings.profile}/{table}"}
+
+
+def _maas(*arguments: str) -> list[str]:
+    return [str(Path(sys.executable).with_name("maas")), *arguments]
+
+
+def _check_names(dags: Sequence[Document]) -> None:
+    twice = [name for name, count in Counter(dag["id"] for dag in dags).items() if count > 1]
+    if twice:
+        raise ConfigError(f"two DAGs would be named {twice[0]!r}: rename the pipeline that takes a name we derive")
+
+
+def _check_pools(dags: Sequence[Document], scheduling: Scheduling) -> None:
+    for dag in dags:
+        for task in dag["tasks"]:
+            if task["pool"] not in scheduling.pools:
+                known = ", ".join(sorted(scheduling.pools))
+                raise ConfigError(
+                    f"DAG {dag['id']!r}, task {task['id']!r}: no pool {task['pool']!r} in airflow.yaml: there are {known}"
+                )
