@@ -12,7 +12,8 @@
     │   └── CorruptFile      a file does not hold the bytes that were written
     ├── TableError           a lake table is missing, empty or of a form we do not take
     ├── TrainingError        a run cannot start, or ended without a model
-    │   └── RankFailed       one process of a distributed run died
+    │   ├── RankFailed       one process of a distributed run died
+    │   └── NotTrained       the newest dataset has no finished training yet
     ├── PublishRefused       a model did not pass its gate
     ├── ModelError           a model or version is unknown, or its bundle is damaged
     │   └── ModelNotFound
@@ -110,6 +111,12 @@ class RankFailed(TrainingError):
 
     code = "rank_failed"
     retryable = True
+
+
+class NotTrained(TrainingError):
+    """The newest dataset has no finished training yet."""
+
+    code = "not_trained"
 
 
 class PublishRefused(MaasError):

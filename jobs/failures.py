@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from core.errors import ConfigError, MaasError, PublishRefused
+from core.errors import MaasError
 
-FINAL = "MAAS_FINAL_STATUS"
-"""Names the exit status that tells a scheduler not to try again; it sets it where it runs a command."""
+STATUSES = "MAAS_EXIT_STATUSES"
+"""Names a JSON object of exit statuses by error code: a scheduler tells by them what to do next."""
 
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Turn an error of ours into its message and exit status 1; any other error keeps its trace: it is a bug.
+    """Turn an error of ours into its message and exit status 1, or the one that ``MAAS_EXIT_STATUSES`` has for its code.
 
-    A scheduler that names a status by ``MAAS_FINAL_STATUS`` gets that one when the same call would fail again.
+    Any other error keeps its trace: it is a bug.
     """
     try:
         yield
     except MaasError as error:
         print(f"maas: {error.message}", file=sys.stderr)
-        final = isinstance(error, ConfigError | PublishRefused)
-        sys.exit(int(os.environ.get(FINAL, "1")) if final else 1)
+        sys.exit(json.loads(os.environ.get(STATUSES, "{}")).get(error.code, 1))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from core.bundle import write_bundle
 from core.contracts import Column, Dtype, Signature
-from core.errors import TrainingError
+from core.errors import NotTrained
 from core.registry.bundles import BundleCache
 from jobs.context import Context, Report, step_main
 from jobs.train import Dataset, Trained, current_dataset, folder_of
@@ -21,12 +21,12 @@ _ALIAS_MOVED = "maas.alias_moved"
 def publish_model(context: Context) -> Report:
     """Register the training of the current dataset and move the alias to it; a training that is registered is not doubled.
 
-    Raises PublishRefused with the figures when the network does not beat its baselines; TrainingError when there is no training.
+    Raises PublishRefused with the figures when the network does not beat its baselines; NotTrained when there is no training.
     """
     dataset = current_dataset(context)
     trained = Trained.read(folder_of(context, dataset))
     if trained is None:
-        raise TrainingError(f"{dataset.table} version {dataset.version} has no finished training: run the step train first")
+        raise NotTrained(f"{dataset.table} version {dataset.version} has no finished training: run the step train first")
     config = context.pipeline.publish
     version = context.registry.find(config.model, {"maas.identity": dataset.identity})
     if version is None:

@@ -16,7 +16,7 @@ from typing import Any
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
 from airflow.providers.standard.hooks.subprocess import SubprocessHook
 from airflow.sdk import Asset, BaseOperator
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
 _INTERVAL = ["--from", "{{ data_interval_start | ts }}", "--to", "{{ data_interval_end | ts }}"]
 
@@ -24,27 +24,39 @@ _INTERVAL = ["--from", "{{ data_interval_start | ts }}", "--to", "{{ data_interv
 class MaasOperator(BaseOperator):
     """Runs a command without a shell; its output is the task's log.
 
-    With ``interval``, the command is given the run's data interval. A status in ``final`` is not tried again.
+    With ``interval``, the command is given the run's data interval. An exit status in ``final`` is not tried again, one in
+    ``skip`` is no failure: what follows is left out.
     """
 
     def __init__(
-        self, *, command: Sequence[str], environment: Mapping[str, str], interval: bool, final: Mapping[str, str], **kwargs: Any
+        self,
+        *,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        interval: bool,
+        final: Mapping[str, str],
+        skip: Mapping[str, str],
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.command = list(command)
         self.environment = dict(environment)
         self.interval = interval
         self.final = dict(final)
+        self.skip = dict(skip)
         self._hook = SubprocessHook()
 
     def execute(self, context: Mapping[str, Any]) -> None:
         """Run the command; raises AirflowFailException where another try would fail as well."""
         arguments = _interval(context) if self.interval else []
         done = self._hook.run_command([*self.command, *arguments], env={**os.environ, **self.environment})
-        if meaning := self.final.get(str(done.exit_code)):
-            raise AirflowFailException(f"{meaning}: {done.output}")
+        status = str(done.exit_code)
+        if status in self.skip:
+            raise AirflowSkipException(f"{self.skip[status]}: {done.output}")
+        if status in self.final:
+            raise AirflowFailException(f"{self.final[status]}: {done.output}")
         if done.exit_code:
-            raise AirflowException(f"exit status {done.exit_code}: {done.output}")
+            raise AirflowException(f"exit status {status}: {done.output}")
 
     def on_kill(self) -> None:
         """End the command and its children: the task was cleared, or took longer than its timeout."""
@@ -73,9 +85,8 @@ def make_task(task: Mapping[str, Any], plan: Mapping[str, Any]) -> BaseOperator:
     }
     submit = task["submit"]
     if submit is None:
-        return MaasOperator(
-            command=task["command"], environment=plan["environment"], interval=task["interval"], final=task["final"], **common
-        )
+        own = {name: task[name] for name in ("command", "interval", "final", "skip")}
+        return MaasOperator(**own, environment=plan["environment"], **common)
     arguments = [*submit["application_args"], *(_INTERVAL if task["interval"] else [])]
     environment = {**plan["environment"], **submit["env_vars"]}
     return SparkSubmitOperator(**{**submit, "application_args": arguments, "env_vars": environment}, durable=False, **common)

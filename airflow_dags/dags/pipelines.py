@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, DeadlineAlert, DeadlineReference, SyncCallback
 from maas_tasks import make_task, report_late
 
-FORMAT = 1
+FORMAT = 2
 PLAN = Path(__file__).parents[2] / os.environ.get("MAAS__HOME", "var") / "airflow/dags.json"
 
 

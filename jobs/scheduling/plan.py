@@ -16,7 +16,7 @@ from typing import Any
 from core.errors import ConfigError
 from core.settings import Settings
 from core.storage.local import LocalStorage
-from jobs.failures import FINAL
+from jobs.failures import STATUSES
 from jobs.pipeline import Loaded, load_pipeline, pipeline_names
 from jobs.run import STEPS
 from jobs.schedule import Effort, Keep, Schedule, Scheduling, Upkeep, load_scheduling
@@ -25,10 +25,12 @@ from jobs.scheduling.submitted import connection, submit
 PLAN = Path("airflow/dags.json")
 POOLS = Path("airflow/pools.json")
 CONNECTIONS = Path("airflow/connections.json")
-FORMAT = 1
+FORMAT = 2
 
 _TRAIN = "train"
-_FINAL_STATUS = 78
+_FINAL = 78  # EX_CONFIG of sysexits.h; the next is free there
+_SUPERSEDED = 79
+_STATUSES = {"config": _FINAL, "rule": _FINAL, "publish_refused": _FINAL, "not_trained": _SUPERSEDED}
 _DRIFTED = 3
 _EPOCH = date(2026, 1, 1)
 
@@ -66,7 +68,7 @@ def make_plan(settings: Settings, scheduling: Scheduling) -> Document:
             "MAAS_ROOT": str(settings.root),
             "MAAS_PROFILE": settings.profile,
             "MAAS__HOME": str(home),
-            FINAL: str(_FINAL_STATUS),
+            STATUSES: json.dumps(_STATUSES),
         },
         "alerts": str(settings.at_home(settings.logs.folder) / "alerts.jsonl"),
         "dags": dags,
@@ -153,7 +155,7 @@ def _task(
     final: Mapping[int, str] | None = None,
     submit: Document | None = None,
 ) -> Document:
-    statuses = {_FINAL_STATUS: "trying again changes nothing", **(final or {})}
+    statuses = {_FINAL: "trying again changes nothing", **(final or {})}
     return {
         "id": name,
         "command": command,
@@ -164,6 +166,7 @@ def _task(
         "pool": effort.pool,
         "outlets": list(outlets),
         "final": {str(status): meaning for status, meaning in statuses.items()},
+        "skip": {str(_SUPERSEDED): "newer features came meanwhile, which the next run trains"},
         "submit": submit,
     }
 

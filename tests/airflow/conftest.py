@@ -1,15 +1,21 @@
 """A platform with Airflow beside it: a copy of conf/ that a test may change, and homes of its own."""
 
+import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from core.contracts import TableName
+from core.lake.catalog import Lake
 from core.settings import Settings, load_settings
 
 ROOT = Path(__file__).parents[2]
@@ -53,30 +59,92 @@ class Project:
         self.change("pipelines/flights.yaml", schedule={"cron": "@daily", "start": "2013-01-01", **schedule})
         self.good("maas", "dags")
 
-    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        """Run a command of ours or of Airflow's; Airflow's do not see this environment's packages."""
-        folder = PROGRAMS if command[0] == "airflow" or command[0] == "airflow-python" else Path(sys.executable).parent
-        program = folder / command[0].removeprefix("airflow-")
-        return subprocess.run(
-            [program, *command[1:]],
-            cwd=self.root,
-            env={**os.environ, **self.environment},
-            capture_output=True,
-            text=True,
-            timeout=550,
-            check=False,
-        )
+    def command(self, *words: str) -> dict[str, Any]:
+        """What starts a command of ours or of Airflow's environment (``airflow``, ``airflow-python``)."""
+        folder = PROGRAMS if words[0].startswith("airflow") else Path(sys.executable).parent
+        program = folder / words[0].removeprefix("airflow-")
+        return {"args": [program, *words[1:]], "cwd": self.root, "env": {**os.environ, **self.environment}, "text": True}
 
-    def good(self, *command: str) -> str:
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(**self.command(*words), capture_output=True, timeout=1200, check=False)
+
+    def good(self, *words: str) -> str:
         """What a command that must succeed printed."""
-        done = self.run(*command)
+        done = self.run(*words)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
+
+    def copy(self, name: str) -> "Project":
+        """The same platform in another home."""
+        shutil.copytree(self.home, self.root / name)
+        return Project(self.root, name)
+
+    def read(self, table: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        for file in Lake.of(self.settings).snapshot(TableName.parse(table)).files:
+            with Path(file).open("rb") as opened:
+                found += pq.ParquetFile(opened).read().to_pylist()
+        return found
+
+    def rows(self, table: str) -> list[str]:
+        """All rows of a table, sorted, without the moment at which they were read."""
+        rows = self.read(table)
+        return sorted(repr(sorted((key, value) for key, value in row.items() if key != "_ingested_at")) for row in rows)
+
+    def flights(self, before: str) -> list[int]:
+        """The numbers of the source's flights before a day, in UTC."""
+        statement = "SELECT flight_id FROM flights WHERE time_hour < ? ORDER BY flight_id"
+        with closing(sqlite3.connect(self.home / "sources/flights/flights.db")) as database:
+            return [number for (number,) in database.execute(statement, (before,))]
+
+    def tables(self) -> list[str]:
+        return [str(name) for name in Lake.of(self.settings).names()]
+
+    def journal(self, step: str) -> list[tuple[str, str | None]]:
+        """State and interval of each time that a step ran, the oldest first."""
+        entries = [json.loads(line) for line in self.good("maas", "runs", "flights", "--json", "--limit", "200").splitlines()]
+        return [(entry["state"], entry["interval"]) for entry in reversed(entries) if entry["step"] == step]
+
+    def alerts(self) -> list[dict[str, Any]]:
+        file = self.home / "logs/alerts.jsonl"
+        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+    def query(self, statement: str, *values: str) -> list[tuple[Any, ...]]:
+        """What Airflow's database answers."""
+        with closing(sqlite3.connect(f"file:{self.home}/airflow/airflow.db?mode=ro", uri=True, timeout=30)) as database:
+            return database.execute(statement, values).fetchall()
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return Project(tmp_path_factory.mktemp("airflow"))
+
+
+@pytest.fixture(scope="session")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Nine days of the airline, of which five are read; the rest is left to Airflow.
+
+    What is learned is made easy, so that a model of few rows passes its gate: a logistic regression cannot tell it.
+    """
+    project = Project(tmp_path_factory.mktemp("airline"), "loaded")
+    flights = yaml.safe_load((ROOT / "conf/pipelines/flights.yaml").read_text())
+    features, task = flights["features"], flights["task"]
+    split = {
+        "train": ["2013-01-01", "2013-01-04"],
+        "validation": ["2013-01-04", "2013-01-05"],
+        "test": ["2013-01-05", "2013-02-01"],
+    }
+    label = "CAST((f.hour >= 12) <> (f.distance >= 900) AS DOUBLE)"
+    sql = features["sql"].replace("CAST(f.arrival_delay > 15 AS DOUBLE)", label)
+    assert label in sql
+    project.change(
+        "pipelines/flights.yaml",
+        features={**features, "sql": sql, "split": {"by": "flight_date", **split}},
+        task={**task, "epochs": 8, "batch_size": 128},
+    )
+    project.good("python", "-m", "jobs.airline", "--days", "9", "--every", "2")
+    project.good("maas", "run", "flights", "--step", "ingest", "--step", "extract", "--from", "2013-01-01", "--to", "2013-01-06")
+    return project
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

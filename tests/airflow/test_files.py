@@ -118,6 +118,11 @@ def test_retraining_starts_when_the_feature_table_was_brought_up_to_date(retrain
     assert retraining["flights_retrain"]["first"] is None
 
 
+def test_without_catchup_days_that_are_past_are_left_to_backfills(project, parse, parsed):
+    project.schedule(end="2013-01-08")
+    assert parse()["dags"]["flights"]["first"] is None
+
+
 def test_steps_may_go_through_airflows_spark_operator(project, parse, parsed):
     project.change("local/airflow.yaml", runner="spark-submit")
     project.schedule(**SCHEDULE)

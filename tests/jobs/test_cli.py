@@ -94,7 +94,8 @@ def test_an_empty_platform_says_how_to_begin(tmp_path):
     assert "maas up" in maas("status", MAAS__HOME=str(tmp_path)).stdout
 
 
-def test_a_scheduler_is_told_when_trying_again_changes_nothing():
-    assert maas("run", "fligths", MAAS_FINAL_STATUS="78").returncode == 78
+def test_a_scheduler_is_told_by_the_exit_status_what_went_wrong():
+    statuses = json.dumps({"config": 78})
+    assert maas("run", "fligths", MAAS_EXIT_STATUSES=statuses).returncode == 78
     assert maas("run", "fligths").returncode == 1
-    assert maas("tables", MAAS_FINAL_STATUS="78", MAAS__LAKE__ROOT="hdfs://127.0.0.1:1/lake").returncode == 1
+    assert maas("tables", MAAS_EXIT_STATUSES=statuses, MAAS__LAKE__ROOT="hdfs://127.0.0.1:1/lake").returncode == 1
