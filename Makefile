@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 BIN := .venv/bin
 
-.PHONY: help setup demo test lint format types contracts tests setup-cluster setup-airflow cluster-up cluster-down cluster-status test-cluster test-dags test-profiles bench-setup bench-serving bench-score bench-loader bench-etl bench clean
+.PHONY: help setup demo test lint format types contracts tests setup-cluster setup-airflow airflow-up airflow-status airflow-down cluster-up cluster-down cluster-status test-cluster test-dags test-profiles bench-setup bench-serving bench-score bench-loader bench-etl bench clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,6 +15,15 @@ setup-cluster: setup ## the servers of the cluster profile: MariaDB, Hadoop, Kaf
 
 setup-airflow: setup ## Airflow, in an environment of its own (done once)
 	@tools/setup-airflow
+
+airflow-up: setup-airflow ## plan the DAGs, start Airflow on this machine, supervised: pages, scheduler, DAG processor
+	@$(BIN)/maas airflow up
+
+airflow-status: ## what they do, and the memory they hold
+	@$(BIN)/maas airflow status
+
+airflow-down: ## end them; database and logs stay in var/airflow
+	@$(BIN)/maas airflow down
 
 cluster-up: setup-cluster ## start HDFS, YARN, MariaDB, MongoDB, S3 and Kafka on this machine, supervised
 	@$(BIN)/maas cluster up

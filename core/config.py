@@ -73,6 +73,29 @@ def validate(document: Mapping[str, Any], model: type[M], where: str) -> M:
         raise ConfigError("; ".join(_explain(error, model, where)), file=where) from error
 
 
+def from_environment(environment: Mapping[str, str], prefix: str) -> dict[str, Any]:
+    """The tree that variables such as ``PREFIXsection__key`` make."""
+    tree: dict[str, Any] = {}
+    for name, value in environment.items():
+        if not name.startswith(prefix):
+            continue
+        *sections, key = name.removeprefix(prefix).lower().split("__")
+        branch = tree
+        for section in sections:
+            branch = branch.setdefault(section, {})
+        branch[key] = value
+    return tree
+
+
+def merge(into: dict[str, Any], more: Mapping[str, Any]) -> None:
+    """Put ``more`` into a tree, key by key; what is there already gives way."""
+    for key, value in more.items():
+        if isinstance(value, Mapping) and isinstance(into.get(key), dict):
+            merge(into[key], value)
+        else:
+            into[key] = dict(value) if isinstance(value, Mapping) else value
+
+
 def _explain(error: ValidationError, model: type[BaseModel], where: str) -> list[str]:
     lines = []
     for item in error.errors()[:5]:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
-from core.config import Strict, read_yaml, validate
+from core.config import Strict, from_environment, merge, read_yaml, validate
 from core.errors import ConfigError
 
 _PREFIX = "MAAS__"
@@ -166,6 +166,23 @@ class ServingSettings(Strict):
     drain_s: float = Field(default=10.0, gt=0)
 
 
+class AirflowSettings(Strict):
+    """Airflow's services on this machine. Their keys are secrets: ``fernet_key``, ``jwt_secret``, ``secret_key``."""
+
+    host: str = _LOOPBACK
+    port: int = Field(default=8085, ge=0, le=65535)
+    """Of the pages and the REST interface; nothing else listens."""
+    dags: Path = Path("airflow_dags/dags")
+    """Folder of DAG files, beside ``conf`` or absolute."""
+    parallelism: int = Field(default=2, ge=1)
+    """How many tasks run at once."""
+    triggerer: bool = False
+    """Whether deferrable tasks and asynchronous callbacks can run; the platform's own DAGs have none."""
+    fernet_key: SecretStr | None = None
+    jwt_secret: SecretStr | None = None
+    secret_key: SecretStr | None = None
+
+
 class LogSettings(Strict):
     """JSON-line logs: one file a process, all in one folder."""
 
@@ -198,6 +215,7 @@ class Settings(Strict):
     mlflow: MlflowSettings = MlflowSettings()
     training: TrainingSettings = TrainingSettings()
     serving: ServingSettings = ServingSettings()
+    airflow: AirflowSettings = AirflowSettings()
     logs: LogSettings = LogSettings()
 
     def at_home(self, path: Path) -> Path:
@@ -231,12 +249,12 @@ def load_settings(root: Path | None = None, profile: str | None = None, environm
         if file.is_file():
             document = read_yaml(file)
             validate({"root": root, **document}, Settings, str(file))  # name the file at fault before merging
-            _merge(merged, document)
-    overrides = _from_environment(environment)
+            merge(merged, document)
+    overrides = from_environment(environment, _PREFIX)
     validate({"root": root, **overrides}, Settings, f"environment ({_PREFIX}…)")
     home = overrides.get("home", merged.get("home", "var"))
-    _merge(merged, _read_secrets(root / home / "secrets.yaml", root))
-    _merge(merged, overrides)
+    merge(merged, _read_secrets(root / home / "secrets.yaml", root))
+    merge(merged, overrides)
     return validate(merged, Settings, "settings")
 
 
@@ -275,24 +293,3 @@ def _find_root(environment: Mapping[str, str]) -> Path:
         if (folder / "conf" / "base").is_dir():
             return folder
     raise ConfigError(f"no folder conf/base in {here} or above: run from the project, or set MAAS_ROOT")
-
-
-def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
-    tree: dict[str, Any] = {}
-    for name, value in environment.items():
-        if not name.startswith(_PREFIX):
-            continue
-        *sections, key = name.removeprefix(_PREFIX).lower().split("__")
-        branch = tree
-        for section in sections:
-            branch = branch.setdefault(section, {})
-        branch[key] = value
-    return tree
-
-
-def _merge(into: dict[str, Any], more: Mapping[str, Any]) -> None:
-    for key, value in more.items():
-        if isinstance(value, Mapping) and isinstance(into.get(key), dict):
-            _merge(into[key], value)
-        else:
-            into[key] = dict(value) if isinstance(value, Mapping) else value

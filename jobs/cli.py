@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from core.settings import Settings, load_settings
-from jobs import commands_alone, commands_cluster, commands_config, commands_spark
+from jobs import commands_airflow, commands_alone, commands_cluster, commands_config, commands_spark
 from jobs.commands_backup import backup, restore
 from jobs.commands_dags import dags
 from jobs.commands_runs import runs
@@ -24,6 +24,7 @@ app.add_typer(commands_config.app, name="config")
 for command in (runs, dags, backup, restore):
     app.command()(command)
 app.add_typer(commands_cluster.app, name="cluster")
+app.add_typer(commands_airflow.app, name="airflow")
 commands_spark.add_to(app)
 commands_alone.add_to(app)
 

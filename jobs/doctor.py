@@ -42,6 +42,7 @@ def examine(settings: Settings) -> list[Finding]:
         _compiler(),
         _packages(),
         _jars(settings.at_root(settings.spark.jars)),
+        _airflow(settings.at_root(Path("airflow_dags/.venv"))),
         _disk(settings.at_home(Path())),
         *(
             _port(name, host, port)
@@ -126,6 +127,13 @@ def _jars(folder: Path) -> Finding:
     jars = sorted(path.name for path in folder.glob("*.jar"))
     complete = any(name.startswith("delta-spark") for name in jars)
     return Finding("jars", complete, f"{len(jars)} in {folder}", "run `make setup`")
+
+
+def _airflow(environment: Path) -> Finding:
+    there = (environment / "bin" / "airflow").is_file()
+    return Finding(
+        "Airflow", good=True, found=str(environment) if there else "not set up: run `make setup-airflow` to schedule pipelines"
+    )
 
 
 def _disk(home: Path) -> Finding:

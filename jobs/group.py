@@ -18,7 +18,7 @@ import psutil
 from core.errors import PortInUse, ServiceError
 from core.settings import Settings
 from jobs.health import ask
-from jobs.processes import Record, Service, ServiceState, end, lives, write_json
+from jobs.processes import Record, Service, ServiceState, end, lives, members, write_json
 from jobs.supervisor import LOCK, PLAN, RECORD
 
 _GIVE_UP_AFTER = 3
@@ -90,6 +90,15 @@ class Group:
         supervised = lives(record.supervisor, record.started)
         return [self._look(state, supervised, secrets.get(state.name, {})) for state in record.services]
 
+    def memory(self) -> dict[str, float]:
+        """Megabytes that each service and its supervisor hold now; what processes share is counted once (PSS)."""
+        record = Record.read(self.run / RECORD)
+        if record is None:
+            return {}
+        held = {state.name: members(self.run, [state.name]) for state in record.services}
+        held["supervisor"] = [psutil.Process(record.supervisor)] if lives(record.supervisor, record.started) else []
+        return {name: sum(map(_pss, processes)) / 1e6 for name, processes in held.items()}
+
     def start(self, services: Sequence[Service]) -> None:
         """Start the supervisor with these services; it returns at once."""
         self.logs.mkdir(parents=True, exist_ok=True)
@@ -154,6 +163,13 @@ def free_port(host: str, port: int, who: str, remedy: str, setting: str = "") ->
             message = f"{host}:{port} is in use ({error.strerror}), and {who} needs it: end what listens there, or {remedy}"
             raise PortInUse(message, port=port, setting=setting) from error
         return int(probe.getsockname()[1])
+
+
+def _pss(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_full_info().pss)
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return 0
 
 
 def _last_words(log: Path) -> str:

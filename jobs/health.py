@@ -11,6 +11,8 @@ A service's health is asked by a URL, whose scheme says how:
 - ``mongodb://HOST:PORT``: ``ping``
 - ``s3://HOST:PORT``: lists buckets
 - ``kafka://HOST:PORT``: tells the brokers of the cluster
+- ``airflow://HOST:PORT?component=scheduler&since=1700000000``: a process of Airflow that wrote its heartbeat since it was made;
+  its API server tells (whose own component is the ``metadatabase``)
 
 A service can answer and yet not be ready: a NameNode whose DataNodes are on their way must not be started again for that.
 """
@@ -22,6 +24,7 @@ import json
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, quote, urlsplit, urlunsplit
@@ -30,6 +33,10 @@ _PATIENCE_S = 2.0
 
 _PERSISTENT = ("mongodb", "kafka")
 """Their clients go on trying where nothing listens."""
+
+_AIRFLOW_DATABASE = "metadatabase"
+_CLOCK_S = 1.0
+"""When a process was made is known to the second; Airflow's need longer than that to their first heartbeat."""
 
 Secrets = Mapping[str, str]
 
@@ -148,6 +155,22 @@ def _kafka(parts: SplitResult, _: Secrets) -> str:
     return "" if client.list_topics(timeout=_PATIENCE_S).brokers else "no broker has joined"
 
 
+def _airflow(parts: SplitResult, _: Secrets) -> str:
+    component = _query(parts, "component")
+    try:
+        told = _json(parts, "/api/v2/monitor/health")[component]
+    except (OSError, http.client.HTTPException):
+        if component == _AIRFLOW_DATABASE:
+            raise
+        return "the API server, which tells its heartbeat, does not answer"  # no reason to start it again
+    if component == _AIRFLOW_DATABASE:
+        return "" if told["status"] == "healthy" else "its database does not answer"
+    heartbeat, since = told[f"latest_{component}_heartbeat"], float(_query(parts, "since"))
+    if told["status"] != "healthy" or datetime.fromisoformat(heartbeat).timestamp() < since + _CLOCK_S:
+        raise TimeoutError(f"no heartbeat since {heartbeat if told['status'] else 'its start'}")
+    return ""
+
+
 def _get(parts: SplitResult, path: str) -> bytes:
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_PATIENCE_S)
     try:
@@ -179,4 +202,5 @@ _CHECKS: Mapping[str, Callable[[SplitResult, Secrets], str]] = {
     "mongodb": _mongodb,
     "s3": _s3,
     "kafka": _kafka,
+    "airflow": _airflow,
 }

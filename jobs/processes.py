@@ -1,4 +1,4 @@
-"""The processes of `maas up` and `maas cluster up`: how they are started, recorded, recognized and ended."""
+"""The processes of `maas up`, `maas cluster up` and `maas airflow up`: how they are started, recorded, recognized and ended."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Service:
     host: str
     port: int
     health: str
-    """The URL by which ``jobs.health`` asks how it is."""
+    """The URL by which ``jobs.health`` asks how it is; ``{started}`` in it becomes the time when the process was made."""
     log: str
     grace_s: float
     """How long it may take to end after SIGTERM."""

@@ -72,14 +72,16 @@ def show_services(out: Console, states: Sequence[ServiceState]) -> None:
         out.print("nothing runs: start it with `maas up`")
 
 
-def show_cluster(out: Console, states: Sequence[ServiceState], memory_mb: Mapping[str, float]) -> None:
-    """The services of the cluster profile."""
+def show_cluster(
+    out: Console, states: Sequence[ServiceState], memory_mb: Mapping[str, float], command: str = "maas cluster up"
+) -> None:
+    """The services that ``command`` starts, with the memory that they hold."""
     if states:
         columns = ("service", "state", "pid", "restarts", "MB", "address", "detail")
         rows = [(s.name, s.state, str(s.pid), s.restarts, round(memory_mb.get(s.name, 0)), s.url, s.detail) for s in states]
         show_rows(out, f"services: {sum(memory_mb.values()):,.0f} MB", columns, rows)
     if all(state.state == "down" for state in states):
-        out.print("nothing runs: start it with `maas cluster up`")
+        out.print(f"nothing runs: start it with `{command}`")
 
 
 def show_runs(out: Console, found: Sequence[tuple[Entry, str]]) -> None:

@@ -53,6 +53,11 @@ class Ward:
     well_since: float | None = None
     unwell_since: float = 0.0
 
+    @property
+    def health(self) -> str:
+        """The URL by which the process that runs now is asked."""
+        return self.service.health.replace("{started}", f"{self.started:.3f}")
+
     def tick(self, now: float) -> None:
         """Start, probe or mourn the process, as the time says."""
         if self.process is None:
@@ -75,7 +80,7 @@ class Ward:
             service.port,
             url,
             service.log,
-            service.health,
+            self.health,
             self.restarts,
             self.detail,
         )
@@ -87,7 +92,7 @@ class Ward:
         _log.info("started %s", self.service.name, extra={"service": self.service.name, "pid": self.process.pid})
 
     def _probe(self, now: float) -> None:
-        health = ask(self.service.health, self.service.secrets)
+        health = ask(self.health, self.service.secrets)
         if health.answers:
             self.unwell_since = now
         elif now - self.unwell_since > (_START_UP_S if self.well_since is None else _HUNG_AFTER_S):

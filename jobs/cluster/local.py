@@ -7,8 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-import psutil
-
 from core.errors import ConfigError, ServiceError
 from core.settings import Settings
 from jobs.cluster import hadoop, servers
@@ -17,8 +15,7 @@ from jobs.cluster.services_file import Name, ServicesFile
 from jobs.cluster.site import Site
 from jobs.group import Group, Secrets, free_port
 from jobs.health import s3_client
-from jobs.processes import Record, Service, ServiceState, lives, members
-from jobs.supervisor import RECORD
+from jobs.processes import Service, ServiceState
 
 _GRACE_S = 20.0
 _START_S = 180.0
@@ -74,25 +71,12 @@ def status(settings: Settings) -> list[ServiceState]:
 
 def memory(settings: Settings) -> dict[str, float]:
     """Megabytes that each service and its supervisor hold now; what processes share is counted once (PSS)."""
-    run = group(settings).run
-    record = Record.read(run / RECORD)
-    if record is None:
-        return {}
-    held = {state.name: members(run, [state.name]) for state in record.services}
-    held["supervisor"] = [psutil.Process(record.supervisor)] if lives(record.supervisor, record.started) else []
-    return {name: sum(map(_pss, processes)) / 1e6 for name, processes in held.items()}
+    return group(settings).memory()
 
 
 def group(settings: Settings) -> Group:
     """The run folder and the supervisor of the services."""
     return Group.of(settings, "services/run", "maas cluster up", _GRACE_S)
-
-
-def _pss(process: psutil.Process) -> int:
-    try:
-        return int(process.memory_full_info().pss)
-    except (psutil.NoSuchProcess, psutil.AccessDenied):
-        return 0
 
 
 def _chosen(file: ServicesFile, only: Sequence[str]) -> list[Name]:

@@ -1,1 +1,1 @@
-"""Airflow's services on one machine: its home folder, its processes, its REST interface."""
+"""Scheduling by Airflow: the plan that its DAGs are made from, and its services on one machine."""

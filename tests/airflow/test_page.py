@@ -55,7 +55,7 @@ def test_airflow_takes_its_commands(project):
 
 def test_all_other_lines_are_of_the_shell():
     others = [line for line in LINES if not line.startswith((AIRFLOW, "maas", "make"))]
-    assert [line.partition(" ")[0] for line in others] == ["source", "export"]
+    assert {line.partition(" ")[0] for line in others} == {"source", "export"}
 
 
 def test_the_schedule_that_is_shown_is_one():
