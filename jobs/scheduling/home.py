@@ -114,6 +114,9 @@ class Home:
                 "enable_health_check": False,
                 "orphaned_tasks_check_interval": 60,  # s; a killed scheduler's tasks start again after about that time
             },
+            # a task outlives its API server, which is back within a minute, instead of being ended after three heartbeats;
+            # what runs 5 minutes without one is given up by the scheduler
+            "workers": {"execution_api_timeout": 30, "execution_api_retries": 20, "execution_api_retry_wait_max": 20},
             "dag_processor": {"parsing_processes": 1, "refresh_interval": 30, "print_stats_interval": 0},
         }
 

@@ -25,12 +25,17 @@ from jobs.scheduling.rest import Rest
 
 ROOT = Path(__file__).parents[2]
 DAG = """
+import time
+from pathlib import Path
+
 from airflow.sdk import dag, task
 
 @dag(dag_id="small", schedule=None, is_paused_upon_creation=False)
 def small():
     @task
     def first():
+        while not Path(__file__).with_name("go").exists():
+            time.sleep(0.1)
         print("said by the first task")
         return 41
 
@@ -132,10 +137,27 @@ def test_a_killed_scheduler_is_back_and_runs_what_is_asked_for(settings, rest):
     assert back.restarts == 1
     # then a run that the interface asks for succeeds, and its log is read without a log server
     wait_for(lambda: "small" in {dag["dag_id"] for dag in rest.ask("GET", "/dags")["dags"]})
-    run = rest.ask("POST", "/dags/small/dagRuns", {"logical_date": None})["dag_run_id"]
+    go(settings).touch()
+    run = trigger(rest)
     assert wait_for(lambda: ended(rest, run)) == "success"
     log = rest.ask("GET", f"/dags/small/dagRuns/{run}/taskInstances/first/logs/1")
     assert "said by the first task" in json.dumps(log)
+
+
+def test_a_task_outlives_its_api_server(settings, rest):
+    # given a task that runs
+    go(settings).unlink()
+    run = trigger(rest)
+    task = f"/dags/small/dagRuns/{run}/taskInstances/first"
+    wait_for(lambda: rest.ask("GET", task)["state"] == "running")
+    # when the API server is killed, and the task ends while it is away
+    server = services.status(settings)[0]
+    os.kill(server.pid, signal.SIGKILL)
+    go(settings).touch()
+    # then what it did is told to the next one
+    wait_for(lambda: (now := services.status(settings)[0]).state == "up" and now.pid != server.pid)
+    assert wait_for(lambda: ended(rest, run)) == "success"
+    assert rest.ask("GET", task)["try_number"] == 1
 
 
 def test_keys_and_password_stand_in_private_files_alone(settings):
@@ -188,6 +210,15 @@ def test_a_port_in_use_and_a_missing_environment_are_said_before_anything_starts
     assert done.stderr == (
         f"maas: Airflow is not installed (there is no {tmp_path}/airflow_dags/.venv/bin/airflow): run `make setup-airflow`\n"
     )
+
+
+def go(settings):
+    """The file for which the first task waits."""
+    return Path(settings.airflow.dags) / "go"
+
+
+def trigger(rest):
+    return rest.ask("POST", "/dags/small/dagRuns", {"logical_date": None})["dag_run_id"]
 
 
 def ended(rest, run):
