@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 BIN := .venv/bin
 
-.PHONY: help setup demo test lint format types contracts tests setup-cluster setup-airflow airflow-up airflow-status airflow-down cluster-up cluster-down cluster-status test-cluster test-dags test-profiles bench-setup bench-serving bench-score bench-loader bench-etl bench clean
+.PHONY: help setup demo test lint format types contracts tests setup-cluster setup-airflow airflow-up airflow-status airflow-down cluster-up cluster-down cluster-status test-cluster test-dags test-profiles bench-setup bench-serving bench-score bench-loader bench-etl bench-cluster bench clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,10 +62,10 @@ test-cluster: setup-cluster ## the tests that need the cluster; they start one o
 test-dags: setup setup-airflow ## Airflow reads and runs our DAGs
 	@$(BIN)/pytest -m dags $(ARGS)
 
-test-profiles: setup-cluster ## the whole pipeline on both profiles, every row compared (some 10 minutes)
-	@$(BIN)/pytest -m profiles $(ARGS)
+test-profiles: setup-cluster ## the whole pipeline on both profiles, every row compared
+	@$(BIN)/pytest tests/e2e/test_cluster_profile.py $(ARGS)
 
-bench: bench-etl bench-loader bench-score bench-serving ## all four benchmarks
+bench: bench-etl bench-loader bench-score bench-serving bench-cluster ## all benchmarks
 
 bench-setup: setup ## the peers' own environments, for bench-serving
 	@$(BIN)/python -m benchmarks.peers
@@ -81,6 +81,9 @@ bench-loader: setup ## training input: ours, petastorm's loader
 
 bench-etl: setup ## the rule engine, hand-written Spark SQL
 	@$(BIN)/python -m benchmarks.bench_etl
+
+bench-cluster: setup-cluster ## the cluster profile against the local one: growth, executors, start-up times
+	@$(BIN)/python -m benchmarks.bench_cluster
 
 clean: ## remove what runs wrote (the environment and the jars stay)
 	rm -rf var spark-warehouse .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

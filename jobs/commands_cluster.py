@@ -24,17 +24,20 @@ def up(
 
     settings = load_settings(profile=profile)
     with console().status("starting the services"):
-        local.up(settings, [name.strip() for name in only.split(",") if name.strip()])
+        local.up(settings, _names(only))
     show_cluster(console(), local.status(load_settings(profile=profile)), local.memory(settings))
 
 
 @app.command()
-def down(profile: _Profile = "cluster") -> None:
+def down(
+    only: Annotated[str, typer.Option(help="`spark`: end Spark's own cluster and leave the others.")] = "",
+    profile: _Profile = "cluster",
+) -> None:
     """End them all; their data stays."""
     from jobs.cluster import local
     from jobs.show import console, show_cluster
 
-    show_cluster(console(), local.down(load_settings(profile=profile)), {})
+    show_cluster(console(), local.down(load_settings(profile=profile), _names(only)), {})
 
 
 @app.command()
@@ -60,3 +63,7 @@ def env(
 
     for name, value in variables(load_settings(profile=profile), offset, home).items():
         typer.echo(f"export {name}={shlex.quote(value)}")
+
+
+def _names(only: str) -> list[str]:
+    return [name.strip() for name in only.split(",") if name.strip()]

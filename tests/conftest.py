@@ -85,14 +85,23 @@ def services() -> Iterator[Services]:
 
 
 @pytest.fixture(scope="session")
-def cluster_environment(request: pytest.FixtureRequest) -> dict[str, str]:
-    """The variables under which a command uses the cluster, with databases, bucket and folders of this run's own.
-
-    The cluster is the one whose home folder ``MAAS_TEST_HOME`` names, else one that is started for this run.
-    """
+def shared_environment(request: pytest.FixtureRequest) -> dict[str, str]:
+    """The variables of the cluster whose home folder ``MAAS_TEST_HOME`` names, else of one that is started for this run."""
     home = os.environ.get("MAAS_TEST_HOME")
-    shared = {"MAAS_PROFILE": "cluster", "MAAS__HOME": home} if home else request.getfixturevalue("services").environment
-    return own_names(shared)
+    environment: dict[str, str] = request.getfixturevalue("services").environment if home is None else {}
+    return environment or {"MAAS_PROFILE": "cluster", "MAAS__HOME": str(home)}
+
+
+@pytest.fixture(scope="session")
+def make_environment(shared_environment: dict[str, str]) -> Callable[[], dict[str, str]]:
+    """Makes variables under which a command uses the cluster with databases, bucket and folders of its own."""
+    return lambda: own_names(shared_environment)
+
+
+@pytest.fixture(scope="session")
+def cluster_environment(make_environment: Callable[[], dict[str, str]]) -> dict[str, str]:
+    """Those that the tests of this run share."""
+    return make_environment()
 
 
 @pytest.fixture(scope="session")
@@ -200,6 +209,6 @@ def mysql(cluster: Settings) -> Iterator[Callable[[str], None]]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that need the cluster come last, and are marked."""
     for item in items:
-        if {"cluster", "cluster_environment", "services"} & {*getattr(item, "fixturenames", ())}:
+        if {"cluster", "shared_environment", "services"} & {*getattr(item, "fixturenames", ())}:
             item.add_marker("cluster")
     items.sort(key=lambda item: item.get_closest_marker("cluster") is not None)

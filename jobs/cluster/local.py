@@ -19,6 +19,7 @@ from jobs.processes import Service, ServiceState
 
 _GRACE_S = 20.0
 _START_S = 180.0
+_APART: Name = "spark"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,33 +51,53 @@ def up(settings: Settings, only: Sequence[str] = (), *, timeout_s: float = _STAR
     wanted = _chosen(file, only)
     settings = with_secrets(settings)
     site = Site(settings, file)
-    states = group(settings).up(lambda: _make(site, wanted), _secrets(settings), timeout_s)
-    running = {state.name for state in states}
-    if missing := [service.name for name in wanted for service in _PARTS[name].services(site) if service.name not in running]:
-        raise ServiceError(f"{', '.join(missing)} cannot join services that run already: `maas cluster down` first")
+    states = []
+    for kept, theirs in (
+        (group(settings), [n for n in wanted if n != _APART]),
+        (_apart(settings), [n for n in wanted if n == _APART]),
+    ):
+        if theirs:
+            states += _up(kept, site, theirs, timeout_s)
     if "s3" in wanted:
         make_bucket(settings)
     return states
 
 
-def down(settings: Settings) -> list[ServiceState]:
-    """End them all; returns those that ran. Nothing to end is no error."""
-    return group(settings).down()
+def _up(kept: Group, site: Site, wanted: Sequence[Name], timeout_s: float) -> list[ServiceState]:
+    states = kept.up(lambda: _make(site, wanted), _secrets(site.settings), timeout_s)
+    running = {state.name for state in states}
+    if missing := [service.name for name in wanted for service in _PARTS[name].services(site) if service.name not in running]:
+        raise ServiceError(f"{', '.join(missing)} cannot join services that run already: `maas cluster down` first")
+    return states
+
+
+def down(settings: Settings, only: Sequence[str] = ()) -> list[ServiceState]:
+    """End them all, or Spark's own cluster ``only``; returns those that ran. Nothing to end is no error."""
+    if only and list(only) != [_APART]:
+        raise ConfigError(f"{', '.join(only)} cannot be ended alone, only {_APART} can: `maas cluster down` ends all")
+    ended = [_apart(settings)] if only else [_apart(settings), group(settings)]
+    return [state for kept in ended for state in kept.down()]
 
 
 def status(settings: Settings) -> list[ServiceState]:
     """What each is doing now, asked in its own protocol; empty when none was started."""
-    return group(settings).status(_secrets(settings))
+    return [state for kept in (group(settings), _apart(settings)) for state in kept.status(_secrets(settings))]
 
 
 def memory(settings: Settings) -> dict[str, float]:
     """Megabytes that each service and its supervisor hold now; what processes share is counted once (PSS)."""
-    return group(settings).memory()
+    apart = {f"{_APART}-{name}" if name == "supervisor" else name: held for name, held in _apart(settings).memory().items()}
+    return group(settings).memory() | apart
 
 
 def group(settings: Settings) -> Group:
     """The run folder and the supervisor of the services."""
     return Group.of(settings, "services/run", "maas cluster up", _GRACE_S)
+
+
+def _apart(settings: Settings) -> Group:
+    """Those of Spark's own cluster, which may come and go while the others run."""
+    return Group.of(settings, f"services/run-{_APART}", f"maas cluster up --only {_APART}", _GRACE_S)
 
 
 def _chosen(file: ServicesFile, only: Sequence[str]) -> list[Name]:

@@ -152,6 +152,7 @@ def spark(site: Site) -> list[Service]:
         "SPARK_LOCAL_IP": HOST,
         "PYSPARK_PYTHON": sys.executable,
         "SPARK_NO_DAEMONIZE": "1",
+        "SPARK_SCALA_VERSION": "2.13",  # what the script spark-class would find out for a worker
     }
 
     def make(name: str, main: str, ports: tuple[int, int], health: str, arguments: tuple[str, ...] = ()) -> Service:

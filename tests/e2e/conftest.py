@@ -5,7 +5,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,9 @@ from jobs.airline import lay_out
 from training.data.files import file_system
 
 ROOT = Path(__file__).parents[2]
+
+PROVENANCE = {"_source", "_offset", "_ingested_at", "_batch", "_header", "raw"}
+"""Where and when a record came from, and the bytes in which it came: they differ by the kind of source."""
 
 
 def free_port() -> int:
@@ -48,7 +51,7 @@ class Platform:
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         activated = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         environment = {**os.environ, **self.environment, "PATH": activated}
-        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=580, check=False)
+        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=1500, check=False)
 
     def rows(self, table: str, columns: list[str] | None = None) -> pa.Table:
         lake = self.lake
@@ -59,6 +62,13 @@ class Platform:
             with read(place if system else Path(place), "rb") as file:
                 parts.append(pq.ParquetFile(file).read(columns=columns))
         return pa.concat_tables(parts)
+
+    def content(self, table: str) -> pa.Table:
+        """A table's rows in an order of their own, without provenance."""
+        rows = self.rows(table)
+        rows = rows.select(sorted(set(rows.column_names) - PROVENANCE))
+        plain = [(field.name, "ascending") for field in rows.schema if not pa.types.is_nested(field.type)]
+        return rows.sort_by(plain).combine_chunks()
 
     def versions(self) -> dict[str, int]:
         return {str(name): self.lake.info(name).version for name in self.lake.names()}
@@ -87,9 +97,14 @@ def as_json(record: dict[str, Any]) -> str:
 
 
 @pytest.fixture(scope="session")
-def on_cluster(cluster_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Platform:
+def open_platform() -> Callable[[dict[str, str]], Platform]:
+    return lambda environment: Platform(Path(environment["MAAS__HOME"]), environment)
+
+
+@pytest.fixture(scope="session")
+def on_cluster(cluster_environment: dict[str, str], open_platform: Callable[[dict[str, str]], Platform]) -> Platform:
     """The same airline on servers, and the pipeline run over it by the cluster profile."""
-    platform = Platform(Path(cluster_environment["MAAS__HOME"]), cluster_environment)
+    platform = open_platform(cluster_environment)
     seeded = platform.run("python", "-m", "jobs.airline", "--every", "4")
     assert seeded.returncode == 0, seeded.stdout + seeded.stderr
     done = platform.maas("run", "flights")
