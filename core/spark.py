@@ -68,8 +68,7 @@ def build_session(
     ServiceError when the master does not answer, or gives no executor in time.
     """
     files = _require_jars(jars)
-    active = SparkSession.getActiveSession()
-    if active is not None:
+    if (active := SparkSession.getActiveSession()) is not None:
         return active
     submitted = _submitted()
     master = _choose_master(master, submitted)
@@ -89,8 +88,7 @@ def build_session(
     with _standard_error_in(log), _failures(master, log), _withdrawn_at(deadline, master, executors, conf):
         if submitted:
             _add_to_running_jvm(files)
-        changed = {key: value for key, value in conf.items() if submitted.get(key) != value}
-        session = _start(name, master, changed)
+        session = _start(name, master, {key: value for key, value in conf.items() if submitted.get(key) != value})
     if not is_local(master):
         _ship(session.sparkContext, executors)
         _await_executor(session, deadline, master, executors)
@@ -103,7 +101,7 @@ def _require_jars(folder: Path) -> list[Path]:
         raise ConfigError("no Java found: install OpenJDK 17 or 21 (Debian: apt-get install openjdk-17-jre-headless)")
     files = sorted(folder.absolute().glob("*.jar"))
     if not any(file.name.startswith("delta-spark") for file in files):
-        raise ConfigError(f"no Delta jars in {folder}: run `make jars`")
+        raise ConfigError(f"no Delta jars in {folder}: run `make setup`")
     return files
 
 
