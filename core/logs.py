@@ -1,12 +1,13 @@
-"""JSON-line logs: one object a line, one file a process, every secret masked.
+"""JSON-line logs: one object a line, one file a process and day, every secret masked.
 
 ::
 
     {"ts": "2026-01-31T09:00:00.000000+00:00", "level": "INFO", "logger": "etl.ingest", "message": "…",
      "run_id": "…", "request_id": "…", "model": "flights", "version": 3, …extra}
 
-The context fields stand only where they are bound. Lines are ASCII, so no control character or line break of a message can
-forge a line (CWE-117).
+The file of a day, ``NAME-2026-01-31.jsonl`` in UTC, is never renamed: once its day is over nobody writes to it, and it may go
+into an archive. The context fields stand only where they are bound. Lines are ASCII, so no control character or line break of a
+message can forge a line (CWE-117).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import logging
 import math
 import os
 import re
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -42,21 +44,20 @@ _context: ContextVar[Mapping[str, str | int]] = ContextVar("log_context", defaul
 
 
 def configure(folder: Path, name: str, level: str = "INFO", run_id: str | None = None) -> Path:
-    """Send every record of this process, from ``level`` up, to ``folder/name.jsonl``, and return that path.
+    """Send every record of this process, from ``level`` up, to ``folder/name-DAY.jsonl``, and return the path of today.
 
     ``run_id`` stands in each line unless one is bound. Called again, it replaces what it had set before.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}.jsonl"
     root = logging.getLogger()
-    for handler in [h for h in root.handlers if isinstance(h, _LineFile)]:
+    for handler in [h for h in root.handlers if isinstance(h, _DailyFile)]:
         root.removeHandler(handler)
         handler.close()
-    new = _LineFile(path)
+    new = _DailyFile(folder, name)
     new.setFormatter(JsonLines(run_id))
     root.addHandler(new)
     root.setLevel(level)
-    return path
+    return new.path
 
 
 @contextmanager
@@ -115,17 +116,22 @@ class JsonLines(logging.Formatter):
         return {**fields, "facts": _plain(facts, "facts", 0)} if facts else fields
 
 
-class _LineFile(logging.Handler):
+class _DailyFile(logging.Handler):
     """Appends each line in one write, so that processes that share a file do not tear each other's lines (POSIX O_APPEND)."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, folder: Path, name: str) -> None:
         super().__init__()
-        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        self._folder, self._name, self._file = folder, name, -1
+        self._open(_day(time.time()))
 
     def emit(self, record: logging.LogRecord) -> None:
         if self._file < 0:  # a library that says good-bye after logging has been shut down
             return
         try:
+            if (day := _day(record.created)) > self._opened:  # a record of the day before may still come from another thread
+                old = self._file
+                self._open(day)
+                os.close(old)
             os.write(self._file, (self.format(record) + "\n").encode("ascii"))
         except Exception:  # noqa: BLE001 — the logging module's own rule: a log that fails never ends the program
             self.handleError(record)
@@ -135,6 +141,15 @@ class _LineFile(logging.Handler):
             os.close(self._file)
             self._file = -1
         super().close()
+
+    def _open(self, day: str) -> None:
+        self.path = self._folder / f"{self._name}-{day}.jsonl"
+        self._file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        self._opened = day
+
+
+def _day(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d}"
 
 
 def _plain(value: Any, key: str, depth: int) -> Any:

@@ -69,7 +69,7 @@ def is_current(lake: Lake, rules: TableRules, *, app: str) -> bool:
     number = lake.number(rules.into, app)
     if number == 0 or number != lake.number(rules.quarantine, app):
         return False
-    return bool((lake.facts(rules.into, app) or {})["raw_version"] == lake.version(rules.source))
+    return bool((lake.facts(rules.into, app) or {})["raw_version"] >= (lake.rows_version(rules.source) or 0))
 
 
 def _advance(spark: SparkSession, lake: Lake, rules: TableRules, app: str) -> Extracted:
@@ -113,7 +113,8 @@ def _mend(spark: SparkSession, lake: Lake, rules: TableRules, app: str) -> Extra
         return Extracted()
     facts = lake.facts(rules.into, app) or {}
     begun = TableRules.from_json(facts["rules"])
-    with _classified(spark, lake, begun, _Span(facts["raw_version"], facts["from"], upto)) as found:
+    # raw tables only grow, so the newest version has the same batches; a vacuum may have taken the one that was read
+    with _classified(spark, lake, begun, _Span(lake.info(rules.source).version, facts["from"], upto)) as found:
         again = _count(found, begun)
         if (again.rows_in, again.rows) != (facts["rows_in"], facts["rows_out"]):
             raise TableError(

@@ -111,8 +111,9 @@ def standardize(spark: SparkSession, lake: Lake, config: FeaturesConfig, tables:
         current = find_current(lake, config, tables, app=app)
         if current is not None:
             return current
-        facts = _definition(lake, config, tables)
-        frames = {t.name: read_table(spark, lake, t, facts["inputs"][str(t)]) for t in tables}
+        versions = {table: lake.version(table) for table in tables}
+        facts = _definition(lake, config, versions)
+        frames = {table.name: read_table(spark, lake, table, version) for table, version in versions.items()}
         frame = _canonical(_with_split(assemble(spark, frames, config.sql), config), config).persist()
         try:
             rows = _count(frame, config)
@@ -138,9 +139,10 @@ def find_current(lake: Lake, config: FeaturesConfig, tables: list[TableName], *,
     """
     into = TableName.parse(config.table)
     known = lake.facts(into, app)
-    if known is None or any(known.get(key) != value for key, value in _definition(lake, config, tables).items()):
+    definition = _definition(lake, config, dict.fromkeys(tables))
+    if known is None or any(known.get(key) != value for key, value in definition.items()):
         return None
-    return Standardized(lake.version(into) or 0, known["rows"], FittedFeatures.from_json(known["fitted"]), written=False)
+    return Standardized(lake.rows_version(into) or 0, known["rows"], FittedFeatures.from_json(known["fitted"]), written=False)
 
 
 def load_fitted(lake: Lake, table: TableName, app: str) -> FittedFeatures:
@@ -151,8 +153,9 @@ def load_fitted(lake: Lake, table: TableName, app: str) -> FittedFeatures:
     return FittedFeatures.from_json(facts["fitted"])
 
 
-def _definition(lake: Lake, config: FeaturesConfig, tables: list[TableName]) -> dict[str, Any]:
-    inputs = {str(table): lake.version(table) for table in tables}
+def _definition(lake: Lake, config: FeaturesConfig, versions: Mapping[TableName, int | None]) -> dict[str, Any]:
+    """What the feature table is made by; ``versions`` of its inputs (None: the newest), of which compaction makes no other."""
+    inputs = {str(table): lake.rows_version(table, version) for table, version in versions.items()}
     missing = [name for name, version in inputs.items() if version is None]
     if missing:
         raise TableError(f"{', '.join(missing)}: no such table: run the step extract first", tables=missing)

@@ -7,9 +7,18 @@ from typing import Annotated
 import typer
 
 from core.settings import Settings, load_settings
-from jobs import commands_airflow, commands_alone, commands_cluster, commands_config, commands_spark
+from jobs import (
+    commands_airflow,
+    commands_alone,
+    commands_cluster,
+    commands_config,
+    commands_logs,
+    commands_spark,
+    commands_tables,
+)
 from jobs.commands_backup import backup, restore
 from jobs.commands_dags import dags
+from jobs.commands_drift import drift
 from jobs.commands_runs import runs
 from jobs.failures import one_line_errors
 
@@ -21,10 +30,12 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(commands_config.app, name="config")
-for command in (runs, dags, backup, restore):
+for command in (runs, dags, backup, restore, drift):
     app.command()(command)
 app.add_typer(commands_cluster.app, name="cluster")
 app.add_typer(commands_airflow.app, name="airflow")
+app.add_typer(commands_tables.app, name="tables")
+app.add_typer(commands_logs.app, name="logs")
 commands_spark.add_to(app)
 commands_alone.add_to(app)
 
@@ -111,16 +122,6 @@ def score(
     report = score_table(load_settings(profile=profile), pipeline, table=table, into=into, model=model)
     for line in report.lines:
         typer.echo(line)
-
-
-@app.command()
-def tables(profile: Profile = None) -> None:
-    """List the lake's tables with their versions, rows and sizes."""
-    from core.lake.catalog import Lake
-    from jobs.show import console, show_tables
-
-    lake = Lake.of(load_settings(profile=profile))
-    show_tables(console(), [lake.info(name) for name in lake.names()])
 
 
 @app.command()

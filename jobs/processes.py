@@ -166,3 +166,14 @@ def send(processes: Iterable[psutil.Process], number: signal.Signals) -> None:
             process.send_signal(number)
         except psutil.NoSuchProcess:
             continue
+
+
+def open_files(folder: Path) -> set[Path]:
+    """The files below ``folder`` that a process has open which this user may look at, without links in their paths."""
+    root, found = folder.resolve(), set[Path]()
+    for process in psutil.process_iter():
+        try:
+            found.update(Path(file.path) for file in process.open_files())
+        except (psutil.NoSuchProcess, psutil.AccessDenied):  # another user's, or it has just ended
+            continue
+    return {file for file in found if file.is_relative_to(root)}

@@ -39,7 +39,7 @@ def _score(context: Context, *, table: str | None, into: str | None, model: str 
         snapshot = context.lake.snapshot(source)
         facts = {
             "source": str(source),
-            "source_version": snapshot.version,
+            "source_version": context.lake.rows_version(source, snapshot.version),
             "model": str(version.uid),
             "bundle": version.bundle_sha256,
         }

@@ -13,9 +13,13 @@ if TYPE_CHECKING:
     from core.database.configurations import Configuration
     from core.journal.journal import Entry
     from core.lake.catalog import TableInfo
+    from core.lake.compaction import Compaction
+    from core.lake.holds import Hold
+    from core.lake.vacuum import Vacuumed
     from core.registry.versions import ModelInfo
     from jobs.doctor import Finding
     from jobs.services import ServiceState
+    from monitoring.drift import Drift
 
 
 def console() -> Console:
@@ -43,6 +47,63 @@ def show_tables(out: Console, infos: Sequence[TableInfo]) -> None:
         return
     rows = [(str(i.name), i.version, i.rows, i.files, round(i.bytes / 1e6, 2), f"{i.updated:%Y-%m-%d %H:%M:%S}") for i in infos]
     show_rows(out, "tables", ("table", "version", "rows", "files", "MB", "updated (UTC)"), rows)
+
+
+def show_compactions(out: Console, done: Sequence[Compaction]) -> None:
+    """What compaction did."""
+    rows = [
+        (
+            str(one.after.name),
+            one.after.version,
+            one.before.files,
+            one.after.files,
+            round(one.before.bytes / 1e6, 2),
+            round(one.after.bytes / 1e6, 2),
+            "compacted" if one.changed else "unchanged",
+        )
+        for one in done
+    ]
+    show_rows(out, "optimize", ("table", "version", "files before", "files after", "MB before", "MB after", "state"), rows)
+
+
+def show_vacuumed(out: Console, done: Sequence[Vacuumed], *, dry_run: bool) -> None:
+    """What a vacuum took."""
+    verb = "would go" if dry_run else "removed"
+    rows = [
+        (
+            str(one.table),
+            len(one.files),
+            round(one.bytes / 1e6, 2),
+            one.kept_from,
+            ", ".join(map(str, sorted({h.version for h in one.held}))),
+        )
+        for one in done
+    ]
+    show_rows(out, "vacuum", ("table", f"files {verb}", f"MB {verb}", "readable from version", "held versions"), rows)
+
+
+def show_holds(out: Console, found: Sequence[Hold]) -> None:
+    """The versions that are held."""
+    columns = ("table", "version", "by", "since (UTC)", "reason")
+    rows = [(str(h.table), h.version, h.by, f"{h.since:%Y-%m-%d %H:%M:%S}" if h.since else "", escape(h.reason)) for h in found]
+    show_rows(out, "holds", columns, rows)
+
+
+def show_drift(out: Console, model: str, drift: Drift, threshold: float) -> None:
+    """The columns by falling index."""
+    drifted = set(drift.drifted(threshold))
+    rows = [
+        (
+            column.name,
+            f"{column.psi:.4f}",
+            f"{column.missing_reference:.2%}",
+            f"{column.missing_current:.2%}",
+            "drifted" if column.name in drifted else "",
+        )
+        for column in drift.columns
+    ]
+    title = f"drift: {drift.current_rows:,} newest rows against {drift.reference_rows:,} that {model} was trained on"
+    show_rows(out, title, ("column", "PSI", "missing then", "missing now", f"PSI ≥ {threshold:g}"), rows)
 
 
 def show_models(out: Console, infos: Sequence[ModelInfo]) -> None:

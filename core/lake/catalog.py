@@ -20,7 +20,7 @@ from core.errors import ConfigError, CorruptFile, TableError
 from core.hadoop import client_options
 from core.lake.files import Files, HdfsFiles, LocalFiles, hdfs_failures
 from core.lake.lock import FileLocks, Locks, MySqlLocks
-from core.lake.log import Log
+from core.lake.log import Action, Log, changes_rows, info_of, is_txn
 from core.settings import Settings
 
 _STEP = {
@@ -72,7 +72,7 @@ class Lake:
             return cls(Path(root))
         if urlsplit(root).scheme != "hdfs" or not urlsplit(root).netloc:
             raise ConfigError(f"lake.root {root!r}: write a folder, or hdfs://HOST:PORT/folder")
-        return cls(root, client_options(settings), _locks(settings, root))
+        return cls(root, client_options(settings), _locks_of(settings, root))
 
     @property
     def local(self) -> bool:
@@ -107,18 +107,39 @@ class Lake:
         """The newest version, 0 for the first; None when there is no such table."""
         return self._open(table).version() if self.exists(table) else None
 
+    def rows_version(self, table: TableName, version: int | None = None) -> int | None:
+        """The version, up to ``version`` (default: the newest), since which the rows and columns are what they are.
+
+        Compacting a table makes a version that changes neither: what was made from the table is not made again for it.
+        None when there is no such table.
+        """
+        if not self.exists(table):
+            return None
+        self.check(table, version)
+        number = 0
+        for number, _, actions in self.history(table):
+            if (version is None or number <= version) and any(map(changes_rows, actions)):
+                break
+        return number
+
+    def history(self, table: TableName) -> Iterator[tuple[int, datetime | None, list[Action]]]:
+        """(version, its time in UTC, what it did) of each commit in the log, newest first, each read when it is asked for."""
+        for number, actions in self._log(table).commits_backwards():
+            stamp = info_of(actions).get("timestamp")
+            yield number, None if stamp is None else datetime.fromtimestamp(stamp / 1000, UTC), actions
+
     def info(self, table: TableName) -> TableInfo:
         """Rows, files and bytes as the log counts them: no data file is opened. Raises TableError when there is no such table."""
         delta = self._open(table)
         adds = delta.get_add_actions()
-        when, _ = next(self._commits(table))
+        _, when, _ = next(self.history(table))
         return TableInfo(
             name=table,
             version=delta.version(),
             rows=sum(_rows(adds)) - _deleted(delta),
             files=adds.num_rows,
             bytes=sum(_list(adds, "size_bytes")),
-            updated=when,
+            updated=when or datetime.fromtimestamp(0, UTC),
         )
 
     def number(self, table: TableName, app: str) -> int:
@@ -134,8 +155,8 @@ class Lake:
         number = self.number(table, app)
         if number == 0:
             return None
-        for _, actions in self._commits(table):
-            if any(_is_txn(action, app, number) for action in actions):
+        for _, _, actions in self.history(table):
+            if any(is_txn(action, app, number) for action in actions):
                 return _facts(actions, table, app)
         raise TableError(
             f"{table}: the commit of {app!r} number {number} is no longer in the log, so its position is lost: "
@@ -149,7 +170,14 @@ class Lake:
 
         Re-entrant within a thread. Raises TableError when the time is over, naming the process that holds it.
         """
-        return (self.locks or FileLocks(Path(self.place) / "_locks")).hold(str(table), wait_s)
+        return self._locks.hold(str(table), wait_s)
+
+    def cleaning(self, table: TableName, wait_s: float = 600.0) -> AbstractContextManager[None]:
+        """As ``exclusive``, for those who take the table's unused files away, and for those who say which must stay.
+
+        Writers do not wait for it.
+        """
+        return self._locks.hold(f"{table}.vacuum", wait_s)
 
     def engine_lock(self, table: TableName) -> Path | None:
         """The file that the JVMs of this machine lock to write the table; None on HDFS: commits exclude each other there."""
@@ -180,6 +208,10 @@ class Lake:
             raise TableError(f"there is no table {table}: run step {_STEP[table.layer]!r} first", table=str(table))
         self._log(table).check(version)
 
+    @property
+    def _locks(self) -> Locks:
+        return self.locks or FileLocks(Path(self.place) / "_locks")
+
     def _open(self, table: TableName, version: int | None = None) -> DeltaTable:
         newest = self._log(table).newest()
         if version is not None and newest is not None and not 0 <= version <= newest:
@@ -188,15 +220,11 @@ class Lake:
         with _as_ours(table, self.path(table)):
             return DeltaTable(self.path(table), version=version, storage_options=None if self.local else dict(self.options))
 
-    def _commits(self, table: TableName) -> Iterator[tuple[datetime, list[Mapping[str, Any]]]]:
-        for _, actions in self._log(table).commits_backwards():
-            yield datetime.fromtimestamp(_info(actions).get("timestamp", 0) / 1000, UTC), actions
-
     def _log(self, table: TableName) -> Log:
         return Log(self.files, f"{self.path(table)}/_delta_log")
 
 
-def _locks(settings: Settings, root: str) -> Locks:
+def _locks_of(settings: Settings, root: str) -> Locks:
     if settings.database.url.startswith(MYSQL):
         return MySqlLocks(address(settings.database.url, settings.database.password), root)
     return FileLocks(settings.at_home(Path("locks")))
@@ -209,11 +237,6 @@ def _is_name(table: TableName) -> bool:
         return False
 
 
-def _info(actions: list[Mapping[str, Any]]) -> Mapping[str, Any]:
-    found: Iterator[Mapping[str, Any]] = (action["commitInfo"] for action in actions if "commitInfo" in action)
-    return next(found, {})
-
-
 def _list(adds: Any, column: str) -> list[Any]:
     return list(adds[column].to_pylist())
 
@@ -222,14 +245,9 @@ def _rows(adds: Any) -> list[int]:
     return [rows or 0 for rows in _list(adds, "num_records")]
 
 
-def _is_txn(action: Mapping[str, Any], app: str, number: int) -> bool:
-    txn = action.get("txn")
-    return txn is not None and txn["appId"] == app and txn["version"] == number
-
-
-def _facts(actions: list[Mapping[str, Any]], table: TableName, app: str) -> dict[str, Any]:
+def _facts(actions: list[Action], table: TableName, app: str) -> dict[str, Any]:
     try:
-        facts = json.loads(_info(actions).get("userMetadata") or "")
+        facts = json.loads(info_of(actions).get("userMetadata") or "")
     except ValueError as error:
         raise TableError(f"{table}: the commit of {app!r} carries no facts: it was not written by this platform") from error
     return dict(facts)

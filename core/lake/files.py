@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from io import BufferedReader
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 from urllib.parse import urlsplit
 
 import hdfs_native
@@ -16,6 +17,15 @@ import hdfs_native
 from core.errors import StorageDown, StorageError
 
 _DOWN = ("Connection refused", "timed out", "Connection reset", "No route to host", "SafeMode", "safe mode", "StandbyException")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class File:
+    """A file below a folder: its path there, ``/`` between parts; its size in bytes; its last change in seconds since 1970."""
+
+    path: str
+    size: int
+    modified: float
 
 
 class Files(Protocol):
@@ -34,8 +44,20 @@ class Files(Protocol):
         """The names of the folders in a folder; empty when there is no such folder."""
         ...
 
+    def walk(self, folder: str) -> list[File]:
+        """The regular files below a folder, at any depth; empty when there is no such folder."""
+        ...
+
     def read(self, path: str) -> bytes:
         """A file's bytes."""
+        ...
+
+    def open(self, path: str) -> IO[bytes]:
+        """A file for reading at any offset; the caller closes it."""
+        ...
+
+    def remove(self, path: str) -> None:
+        """Take a file away; one that is gone already is no error."""
         ...
 
 
@@ -61,10 +83,25 @@ class LocalFiles:
         with _local_failures(folder):
             return [entry.name for entry in os.scandir(folder) if entry.is_dir()] if Path(folder).is_dir() else []
 
+    def walk(self, folder: str) -> list[File]:
+        """See Files.walk; links are not followed."""
+        with _local_failures(folder):
+            return list(_walk(folder, folder)) if Path(folder).is_dir() else []
+
     def read(self, path: str) -> bytes:
         """See Files.read."""
         with _local_failures(path):
             return Path(path).read_bytes()
+
+    def open(self, path: str) -> IO[bytes]:
+        """See Files.open."""
+        with _local_failures(path):
+            return Path(path).open("rb")
+
+    def remove(self, path: str) -> None:
+        """See Files.remove."""
+        with _local_failures(path, "removed"):
+            Path(path).unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +124,35 @@ class HdfsFiles:
         """See Files.folders."""
         return [_name(status) for status in self._list(folder) if status.isdir]
 
+    def walk(self, folder: str) -> list[File]:
+        """See Files.walk."""
+        root = urlsplit(folder).path.rstrip("/") + "/"
+        found = self._list(folder, recursive=True)
+        return [
+            File(urlsplit(status.path).path.removeprefix(root), status.length, status.modification_time / 1000)
+            for status in found
+            if not status.isdir
+        ]
+
     def read(self, path: str) -> bytes:
         """See Files.read."""
         with hdfs_failures(path):
             return bytes(self._client().read(urlsplit(path).path).readall())
 
-    def _list(self, folder: str) -> list[hdfs_native.FileStatus]:
+    def open(self, path: str) -> IO[bytes]:
+        """See Files.open."""
+        with hdfs_failures(path):
+            return BufferedReader(self._client().read(urlsplit(path).path))
+
+    def remove(self, path: str) -> None:
+        """See Files.remove."""
+        with hdfs_failures(path, "removed"):
+            self._client().delete(urlsplit(path).path)
+
+    def _list(self, folder: str, recursive: bool = False) -> list[hdfs_native.FileStatus]:
         with hdfs_failures(folder):
             try:
-                return list(self._client().list_status(urlsplit(folder).path))
+                return list(self._client().list_status(urlsplit(folder).path, recursive))
             except FileNotFoundError:
                 return []
 
@@ -108,20 +165,31 @@ def _connected(_process: int, authority: str, options: tuple[tuple[str, str], ..
     return hdfs_native.Client(f"hdfs://{authority}", config=dict(options))
 
 
+def _walk(folder: str, root: str) -> Iterator[File]:
+    with suppress(FileNotFoundError):  # a writer's temporary file or folder
+        for entry in os.scandir(folder):
+            if entry.is_dir(follow_symlinks=False):
+                yield from _walk(entry.path, root)
+            elif entry.is_file(follow_symlinks=False):
+                with suppress(FileNotFoundError):
+                    facts = entry.stat(follow_symlinks=False)
+                    yield File(os.path.relpath(entry.path, root), facts.st_size, facts.st_mtime)
+
+
 def _name(status: hdfs_native.FileStatus) -> str:
     return status.path.rstrip("/").rsplit("/", 1)[-1]
 
 
 @contextmanager
-def _local_failures(place: str) -> Iterator[None]:
+def _local_failures(place: str, done: str = "read") -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StorageError(f"{place} cannot be read: {error.strerror}: check its permissions", path=place) from error
+        raise StorageError(f"{place} cannot be {done}: {error.strerror}: check its permissions", path=place) from error
 
 
 @contextmanager
-def hdfs_failures(place: str) -> Iterator[None]:
+def hdfs_failures(place: str, done: str = "read") -> Iterator[None]:
     """Raise what HDFS's client raises in the block as StorageDown or StorageError, in one line."""
     try:
         yield
@@ -132,4 +200,6 @@ def hdfs_failures(place: str) -> Iterator[None]:
                 f"{place}: the NameNode of HDFS does not answer or is in safe mode: start it, or wait until it is ready",
                 path=place,
             ) from error
-        raise StorageError(f"{place} cannot be read from HDFS: {text[:300]}", path=place) from error
+        raise StorageError(
+            f"{place} cannot be {done} {'from' if done == 'read' else 'on'} HDFS: {text[:300]}", path=place
+        ) from error

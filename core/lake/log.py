@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,3 +109,21 @@ class Log:
 
 def _versions(names: Mapping[str, int], pattern: re.Pattern[str]) -> dict[int, str]:
     return {int(m[1]): name for name in names if (m := pattern.fullmatch(name))}
+
+
+def info_of(actions: Iterable[Action]) -> Action:
+    """What a commit says of itself (``commitInfo``); empty when it says nothing."""
+    found: Iterator[Action] = (action["commitInfo"] for action in actions if "commitInfo" in action)
+    return next(found, {})
+
+
+def is_txn(action: Action, app: str, number: int) -> bool:
+    """Whether it says that the commit is the ``number``-th of ``app``."""
+    txn = action.get("txn")
+    return txn is not None and txn["appId"] == app and txn["version"] == number
+
+
+def changes_rows(action: Action) -> bool:
+    """Whether rows or columns are others after it; compaction puts the same rows into other files."""
+    file = action.get("add") or action.get("remove") or {}
+    return bool(file.get("dataChange")) or "metaData" in action

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ def read_table(spark: SparkSession, lake: Lake, table: TableName, version: int |
     reader = spark.read.format("delta")
     if version is not None:
         reader = reader.option("versionAsOf", version)
-    with spark_failures(table, *_places(lake, table)):
+    with spark_failures(table, *places(lake, table)):
         return reader.load(lake.path(table))
 
 
@@ -86,7 +86,7 @@ def _write(
     partition_by: Sequence[str],
 ) -> Commit:
     spark = df.sparkSession
-    with lake.exclusive(table), _engine(spark, lake, table):
+    with writing(spark, lake, table):
         for attempt in range(1, _ATTEMPTS + 1):
             version = lake.version(table)
             if version is not None and lake.number(table, app) >= number:
@@ -105,7 +105,7 @@ def _write(
             if partition_by:
                 writer = writer.partitionBy(*partition_by)
             try:
-                with spark_failures(table, *_places(lake, table), _scratch(spark)):
+                with spark_failures(table, *places(lake, table), _scratch(spark)):
                     writer.save(lake.path(table))
             except WriteConflict:
                 if attempt == _ATTEMPTS:
@@ -116,12 +116,15 @@ def _write(
         return Commit(lake.info(table).version, written=True)
 
 
-def _engine(spark: SparkSession, lake: Lake, table: TableName) -> AbstractContextManager[None]:
+@contextmanager
+def writing(spark: SparkSession, lake: Lake, table: TableName) -> Iterator[None]:
+    """Keep all others from writing the table for the block: processes and, in a folder of this machine, their Spark engines."""
     file = lake.engine_lock(table)
-    return nullcontext() if file is None else engine_hold(spark, file, str(table), _ENGINE_WAIT_S)
+    with lake.exclusive(table), nullcontext() if file is None else engine_hold(spark, file, str(table), _ENGINE_WAIT_S):
+        yield
 
 
-def _places(lake: Lake, table: TableName) -> list[Path]:
+def places(lake: Lake, table: TableName) -> list[Path]:
     """The folders of this machine that hold the table."""
     return [Path(lake.path(table))] if lake.local else []
 

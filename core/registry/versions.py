@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from core.bundle import Bundle, open_bundle
-from core.contracts import ACTIVE, ModelUid
-from core.errors import ModelError, ModelNotFound
+from core.contracts import ACTIVE, ModelUid, TableName
+from core.errors import ConfigError, ModelError, ModelNotFound
 from core.logs import mask
 from core.registry.flavour import save_model
 from core.registry.store import Store
@@ -59,6 +59,19 @@ class ModelVersion:
     def facts(self) -> dict[str, Any]:
         """What its bundle says of how it was made: dataset, digests, evaluation … as texts, mappings and lists."""
         return {key.removeprefix(PREFIX): _fact(value) for key, value in self.tags.items() if key.startswith(PREFIX)}
+
+    @property
+    def dataset(self) -> tuple[TableName, int] | None:
+        """The table and its version that it was trained on; None when it names none. Raises ModelError for what is neither."""
+        facts = self.facts
+        if "dataset" not in facts and "dataset_version" not in facts:
+            return None
+        try:
+            return TableName.parse(str(facts["dataset"])), int(facts["dataset_version"])
+        except (ConfigError, KeyError, ValueError) as error:
+            raise ModelError(
+                f"model {self.uid}: its tags {PREFIX}dataset… name no version of a table", uid=str(self.uid)
+            ) from error
 
     @property
     def evaluation(self) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--max-rows", type=_whole(1, 100_000_000), default=100_000)
     parser.add_argument("--threads", type=_whole(1, 256), default=1, help="threads of ONNX Runtime, and of large requests")
     parser.add_argument("--drain-s", type=float, default=10.0, help="how long requests under way may take after SIGTERM")
-    parser.add_argument("--log", type=Path, help="a .jsonl file for the log; by default standard error")
+    parser.add_argument("--log", type=Path, help="NAME.jsonl: log to NAME-DAY.jsonl there; by default to standard error")
     return parser
 
 

@@ -3,6 +3,7 @@ import logging
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -131,6 +132,26 @@ def test_configuring_again_replaces_the_file(lines, tmp_path):
 
     assert lines() == []
     assert [json.loads(line)["message"] for line in second.read_text().splitlines()] == ["seen"]
+
+
+def test_each_day_has_a_file_of_its_own(lines, tmp_path):
+    path = configure(tmp_path, "daily")
+    (handler,) = [h for h in logging.getLogger().handlers if type(h).__module__ == "core.logs"]
+    now = datetime.now(UTC)
+    for days, message in ((0, "today"), (1, "tomorrow"), (0, "late"), (2, "after")):
+        record = logging.makeLogRecord({"msg": message, "created": (now + timedelta(days=days)).timestamp()})
+        handler.handle(record)
+    said = {
+        (now + timedelta(days=days)).date().isoformat(): text for days, text in ((0, "today"), (1, "tomorrow late"), (2, "after"))
+    }
+    found = {
+        file.name.removeprefix("daily-").removesuffix(".jsonl"): " ".join(
+            json.loads(line)["message"] for line in file.read_text().splitlines()
+        )
+        for file in tmp_path.glob("daily-*.jsonl")
+    }
+    assert path.parent == tmp_path
+    assert found == said
 
 
 def test_lines_of_many_threads_stay_whole(lines):

@@ -35,7 +35,7 @@ def test_light_commands_import_neither_spark_nor_torch(arguments):
 
 def test_help_lists_every_command():
     text = maas("--help").stdout
-    for command in ("run", "up", "down", "status", "serve", "score", "tables", "models", "config", "doctor"):
+    for command in ("run", "up", "down", "status", "serve", "score", "tables", "models", "config", "doctor", "drift", "logs"):
         assert f"\n  {command} " in text
 
 
@@ -75,6 +75,11 @@ def test_settings_in_force_are_shown():
         (("run", "flights", "--step", "ingset"), {}, "no step 'ingset': did you mean 'ingest'?"),
         (("run", "../flights"), {}, "no pipeline '../flights'"),
         (("tables", "--profile", "moon"), {}, "profile 'moon' has no folder"),
+        (("tables", "vacuum", "--keep-days", "0.5"), {}, "is less than a day"),
+        (("tables", "optimize", "raw.none"), {}, "there is no table raw.none: run step 'ingest' first"),
+        (("tables", "vacuum", "raw"), {}, "table 'raw' is not layer.name"),
+        (("tables", "release", "raw.none", "--version", "1"), {}, "version 1 is not held"),
+        (("drift", "flights"), {}, "no model 'flights'"),
         (("score", "flights", "--model", "../../etc"), {}, "is not a model UID"),
         (("score", "flights", "--into", "raw.flights"), {}, "scores go to the layer scored"),
         (("config", "show"), {"MAAS__SERVING__PRT": "1"}, "unknown key 'serving.prt'"),

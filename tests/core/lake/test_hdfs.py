@@ -2,7 +2,9 @@
 
 import re
 import threading
+from datetime import UTC, datetime, timedelta
 
+import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
@@ -10,8 +12,11 @@ from core.contracts import TableName
 from core.errors import CorruptFile, StorageDown, TableError
 from core.hadoop import client_options
 from core.lake.catalog import Lake
+from core.lake.compaction import compact
+from core.lake.holds import Holds
 from core.lake.lock import MySqlLocks
 from core.lake.tables import append, overwrite, read_table
+from core.lake.vacuum import vacuum
 from core.settings import Settings
 from core.storage.open import open_storage
 
@@ -79,6 +84,33 @@ def test_a_lock_is_seen_by_other_connections_and_ends_with_the_block(cluster: Se
         ask()
     ask()
     assert seen == ["out", "out", "in"]
+
+
+def test_a_table_is_compacted_vacuumed_and_held(spark: SparkSession, cluster: Settings, table: TableName):
+    lake, holds = Lake.of(cluster), Holds.of(cluster)
+    for number in (1, 2, 3):
+        append(lake, rows(spark, 3), table, app="a", number=number, facts={"n": number}, partition_by=["id"])
+    held = set(lake.snapshot(table, 1).files)
+    holds.add(table, 1, "audit", "ada")
+    done = compact(spark, lake, table)
+    assert (done.before.files, done.after.files, done.after.rows) == (9, 3, 9)
+    assert (lake.rows_version(table), lake.facts(table, "a")) == (2, {"app": "a", "number": 3, "n": 3})
+    now = datetime.now(UTC)
+    assert vacuum(holds, table, now - timedelta(days=7)).files == ()
+    taken = vacuum(holds, table, now + timedelta(minutes=1))
+    assert len(taken.files) == 3 and taken.bytes > 0
+    left = {f"{lake.path(table)}/{file.path}" for file in lake.files.walk(lake.path(table)) if file.path.endswith(".parquet")}
+    assert left == held | set(lake.snapshot(table).files)
+    assert len(read_table(spark, lake, table, 1).collect()) == 6
+    assert len(read_table(spark, lake, table).collect()) == 9
+    with lake.files.open(min(left)) as file:
+        assert pq.ParquetFile(file).metadata.num_rows > 0
+    assert [(hold.version, hold.reason) for hold in holds.all() if hold.table == table] == [(1, "audit")]
+    holds.release(table, 1)
+    with pytest.raises(TableError, match="not held"):
+        holds.release(table, 1)
+    assert vacuum(holds, table, now + timedelta(minutes=1)).files
+    lake.files.remove(min(held))  # gone already
 
 
 def test_no_namenode_is_one_line(spark: SparkSession, cluster: Settings, table: TableName):

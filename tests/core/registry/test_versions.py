@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from core.bundle import open_bundle
-from core.contracts import ModelUid
+from core.contracts import ModelUid, TableName
 from core.errors import CorruptFile, ModelError, ModelNotFound, StorageError
 from core.registry.store import Store
 from core.registry.tracking import start_run
@@ -42,6 +42,18 @@ def test_a_version_names_its_run_its_digests_and_its_facts(registry, make_bundle
     assert (version.facts["lock"], version.evaluation, version.facts["api_key"]) == ("123", {"roc_auc": 0.7}, "***")
     outputs = registry.store.call(lambda client: client.get_run(run.id)).outputs.model_outputs
     assert len(outputs) == 1
+
+
+def test_a_version_names_its_dataset(registry, make_bundle):
+    def publish_with(**facts):
+        with start_run(registry.store, "flights") as run:
+            return registry.publish(make_bundle(**facts), name="flights", run_id=run.id)
+
+    assert publish_with(dataset="features.flights", dataset_version=4).dataset == (TableName.parse("features.flights"), 4)
+    assert publish_with(lock="1").dataset is None
+    for facts in ({"dataset": "flights", "dataset_version": 4}, {"dataset": "features.flights"}, {"dataset_version": 4}):
+        with pytest.raises(ModelError, match=r"model flights:\d: its tags maas\.dataset… name no version of a table"):
+            _ = publish_with(**facts).dataset
 
 
 @on_both

@@ -8,6 +8,7 @@ from pyspark.sql import SparkSession
 from core.contracts import TableName
 from core.errors import TableError
 from core.lake.catalog import Lake
+from core.lake.compaction import compact
 from core.lake.tables import read_table
 from etl.extract import Extracted, extract, is_current
 from etl.rules.config import RuleSet
@@ -156,3 +157,7 @@ def test_the_logs_alone_tell_whether_there_is_something_to_do(spark, lake, land,
     assert is_current(lake, rules, app=APP)
     land("raw.lines", 2, [b"b=2"])
     assert not is_current(lake, rules, app=APP)
+    extract(spark, lake, rules, app=APP)
+    assert compact(spark, lake, rules.source).changed
+    assert is_current(lake, rules, app=APP)
+    assert extract(spark, lake, rules, app=APP) == Extracted()

@@ -1,4 +1,5 @@
 import random
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pyarrow.parquet as pq
@@ -8,6 +9,7 @@ from pydantic import ValidationError
 from core.contracts import TableName
 from core.errors import ConfigError, TableError
 from core.lake.catalog import Lake
+from core.lake.compaction import compact
 from core.lake.tables import append, read_table
 from etl.standardize import FeaturesConfig, find_current, load_fitted, standardize
 
@@ -114,6 +116,17 @@ def test_nothing_is_written_until_inputs_or_definition_change(spark, lake):
     add(spark, lake, 2, rows(55, 3))
     again = run(spark, lake, config(transforms=[{"kind": "minmax", "columns": ["price"]}]))
     assert (again.version, sum(again.rows.values())) == (2, 58)
+
+
+def test_compaction_of_inputs_and_features_makes_no_new_dataset(spark, lake):
+    add(spark, lake, 2, rows(55, 3))
+    done = run(spark, lake)
+    for table in (SALES, INTO):
+        assert compact(spark, lake, table).changed
+    assert find_current(lake, config(), [SALES], app=APP) == replace(done, written=False)
+    assert not run(spark, lake).written
+    add(spark, lake, 3, rows(58, 1))
+    assert (run(spark, lake).version, lake.facts(INTO, APP)["inputs"]) == (2, {str(SALES): 3})
 
 
 def test_rows_outside_every_split_are_kept_apart(spark, lake):

@@ -20,6 +20,10 @@ from jobs.processes import Service, lives, members, start_time
 NAMES = ("mlflow", "model-server")
 
 
+def supervisor_log(folder: Path) -> str:
+    return "".join(file.read_text() for file in sorted((folder / "var" / "logs").glob("supervisor-*.jsonl")))
+
+
 @pytest.fixture
 def settings(tmp_path):
     made = Settings.model_validate({"root": tmp_path, "mlflow": {"port": 0}, "serving": {"port": 0, "drain_s": 2}})
@@ -68,7 +72,7 @@ def test_services_come_up_are_restarted_when_killed_and_leave_nothing_behind(set
     assert members(run, NAMES) == []
     assert services.down(settings) == []
     assert services.status(settings) == []
-    said = (tmp_path / "var" / "logs" / "supervisor.jsonl").read_text()
+    said = supervisor_log(tmp_path)
     assert "model-server ended with SIGKILL, starts again in 0.5 s" in said
     assert {"mlflow.log", "model-server.log"} <= {path.name for path in (tmp_path / "var" / "logs").iterdir()}
 
@@ -104,7 +108,7 @@ def test_a_service_that_ends_again_and_again_is_started_ever_later_and_said_with
     with pytest.raises(ServiceError, match=r"ends again and again; the last it wrote is 'no model today', the rest is in"):
         services.group(settings).wait(30)
     services.down(settings)
-    said = (tmp_path / "var" / "logs" / "supervisor.jsonl").read_text()
+    said = supervisor_log(tmp_path)
     assert "model-server ended with exit status 3, starts again in 0.5 s" in said
     assert "starts again in 2.0 s" in said
 

@@ -202,7 +202,8 @@ def test_the_log_goes_to_the_file_that_was_named(one, tmp_path):
     log = tmp_path / "logs" / "server.jsonl"
     with running(one.folder, tmp_path / "err", "--log", str(log)) as server:
         assert server.stop() == 0
-    line = json.loads(log.read_text().splitlines()[0])
+    (day,) = log.parent.glob("server-*.jsonl")
+    line = json.loads(day.read_text().splitlines()[0])
     assert (line["model"], line["version"]) == ("m", 1)
     assert (tmp_path / "err").read_text() == ""
 
