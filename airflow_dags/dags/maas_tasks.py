@@ -105,8 +105,10 @@ def report_late(context: Mapping[str, Any], file: str, dag: str) -> None:
 
 
 def _write(file: str, level: str, message: str, **facts: Any) -> None:
-    """Add one line of JSON, as the platform's logs have them; a line is written at once, so that writers do not mix."""
-    line = {"ts": datetime.now(UTC).isoformat(), "level": level, "logger": "airflow", "message": message[:2000], **facts}
-    Path(file).parent.mkdir(parents=True, exist_ok=True)
-    with Path(file).open("ab", buffering=0) as log:
+    """Add one line of JSON, as the platform's logs have them, to the day's file; at once, so that writers do not mix."""
+    now = datetime.now(UTC)
+    line = {"ts": now.isoformat(), "level": level, "logger": "airflow", "message": message[:2000], **facts}
+    day = Path(f"{file}-{now:%Y-%m-%d}.jsonl")
+    day.parent.mkdir(parents=True, exist_ok=True)
+    with day.open("ab", buffering=0) as log:
         log.write(json.dumps(line).encode() + b"\n")

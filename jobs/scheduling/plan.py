@@ -70,7 +70,7 @@ def make_plan(settings: Settings, scheduling: Scheduling) -> Document:
             "MAAS__HOME": str(home),
             STATUSES: json.dumps(_STATUSES),
         },
-        "alerts": str(settings.at_home(settings.logs.folder) / "alerts.jsonl"),
+        "alerts": str(settings.at_home(settings.logs.folder) / "alerts"),
         "dags": dags,
     }
 

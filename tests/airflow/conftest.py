@@ -6,6 +6,8 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,6 @@ from core.lake.catalog import Lake
 from core.settings import Settings, load_settings
 
 ROOT = Path(__file__).parents[2]
-DAGS = ROOT / "airflow_dags" / "dags"
 PROGRAMS = ROOT / "airflow_dags" / ".venv" / "bin"
 
 
@@ -41,7 +42,7 @@ class Project:
             "MAAS__HOME": str(self.home),
             "AIRFLOW_HOME": str(self.home / "airflow"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(self.root / "airflow_dags" / "dags"),
             "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
         }
 
@@ -106,13 +107,43 @@ class Project:
         return [(entry["state"], entry["interval"]) for entry in reversed(entries) if entry["step"] == step]
 
     def alerts(self) -> list[dict[str, Any]]:
-        file = self.home / "logs/alerts.jsonl"
-        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        files = sorted((self.home / "logs").glob("alerts-*-*-*.jsonl"))
+        return [json.loads(line) for file in files for line in file.read_text().splitlines()]
 
     def query(self, statement: str, *values: str) -> list[tuple[Any, ...]]:
         """What Airflow's database answers."""
         with closing(sqlite3.connect(f"file:{self.home}/airflow/airflow.db?mode=ro", uri=True, timeout=30)) as database:
             return database.execute(statement, values).fetchall()
+
+    def ended(self, dag: str) -> list[str]:
+        """The states of a DAG's runs that are over."""
+        states = self.query("SELECT state FROM dag_run WHERE dag_id = ? AND state IN ('success', 'failed')", dag)
+        return [state for (state,) in states]
+
+    def plan_backfill(self, first: str, last: str) -> None:
+        """Ask for days of the pipeline `flights` while no service runs, as docs/airflow.md says."""
+        self.good("airflow", "db", "migrate")
+        self.good("airflow", "dags", "reserialize")
+        span = ("--from-date", first, "--to-date", last, "--max-active-runs", "1")
+        self.good("airflow", "backfill", "create", "--dag-id", "flights", *span)
+
+    def finish_backfill(self) -> None:
+        """Let the running scheduler run these days, and what they set off; returns when all is over."""
+        for dag in ("flights", "flights_retrain"):
+            until(lambda dag=dag: self.run("airflow", "dags", "unpause", "--yes", dag).returncode == 0)  # SQLite may be locked
+        until(lambda: self.ended("flights_retrain") and not self._waiting())
+
+    def _waiting(self) -> bool:
+        (runs,) = self.query("SELECT count(*) FROM dag_run WHERE state IN ('queued', 'running')")
+        (events,) = self.query("SELECT count(*) FROM asset_dag_run_queue")
+        return bool(runs[0] or events[0])
+
+
+def until(true: Callable[[], object], limit_s: float = 1500) -> None:
+    deadline = time.monotonic() + limit_s
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(1)
 
 
 @pytest.fixture(scope="module")
