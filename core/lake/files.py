@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from io import BufferedReader
+from io import RawIOBase
 from pathlib import Path
 from typing import IO, Protocol
 from urllib.parse import urlsplit
@@ -52,7 +52,7 @@ class Files(Protocol):
         """A file's bytes."""
         ...
 
-    def open(self, path: str) -> IO[bytes]:
+    def open(self, path: str) -> IO[bytes] | RawIOBase:
         """A file for reading at any offset; the caller closes it."""
         ...
 
@@ -93,7 +93,7 @@ class LocalFiles:
         with _local_failures(path):
             return Path(path).read_bytes()
 
-    def open(self, path: str) -> IO[bytes]:
+    def open(self, path: str) -> IO[bytes] | RawIOBase:
         """See Files.open."""
         with _local_failures(path):
             return Path(path).open("rb")
@@ -139,10 +139,10 @@ class HdfsFiles:
         with hdfs_failures(path):
             return bytes(self._client().read(urlsplit(path).path).readall())
 
-    def open(self, path: str) -> IO[bytes]:
-        """See Files.open."""
+    def open(self, path: str) -> IO[bytes] | RawIOBase:
+        """See Files.open; not buffered: the client's ``seek`` does not answer as Python's own buffers want it."""
         with hdfs_failures(path):
-            return BufferedReader(self._client().read(urlsplit(path).path))
+            return self._client().read(urlsplit(path).path)
 
     def remove(self, path: str) -> None:
         """See Files.remove."""
