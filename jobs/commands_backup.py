@@ -15,7 +15,7 @@ Profile = Annotated[str | None, typer.Option("--profile", help="Folder of conf/ 
 
 
 def backup(place: Place, profile: Profile = None) -> None:
-    """Write configurations, run journal and registry, with the files of each model version, to a new place."""
+    """Write configurations, run journal, models with their files, and tables' commit logs to a new place."""
     from core.backup.backup import back_up
 
     settings = load_settings(profile=profile)
@@ -25,13 +25,23 @@ def backup(place: Place, profile: Profile = None) -> None:
 def restore(
     place: Place,
     force: Annotated[bool, typer.Option("--force", help="Put the backup in place of what there is.")] = False,
+    table: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--table", help="Only the commit log of this table, LAYER.NAME; may be repeated. With --force also backwards."
+        ),
+    ] = None,
     profile: Profile = None,
 ) -> None:
     """Verify a backup wholly and make this platform hold what it holds; the models that an alias names are fetched."""
     from core.backup.restore import restore as bring_back
+    from core.backup.tables import restore_tables
     from core.registry.bundles import BundleCache
 
     settings = load_settings(profile=profile)
+    if table:
+        _show("restoring", lambda progress: restore_tables(settings, _absolute(place), table, force=force, progress=progress))
+        return
     _show("restoring", lambda progress: bring_back(settings, _absolute(place), force=force, progress=progress))
     refused = BundleCache.open(settings).sync().refused
     for error in refused:

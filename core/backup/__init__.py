@@ -1,1 +1,1 @@
-"""Backup and restore of configurations, run journal and registry, with a list of what the lake holds."""
+"""Backup and restore of configurations, run journal, registry and the commit logs of the lake's tables."""

@@ -7,7 +7,7 @@
     journal.jsonl           an entry a line
     mlflow/TABLE.jsonl      a row a line, one file for each table of MLflow's database
     artifacts/…             the files of each registered version, where they lay below the root of artifacts
-    lake.json               tables with versions and files, to be compared with; the lake's data is not in a backup
+    lake.json, lake/…       commit logs of the lake's tables (core.backup.tables); its data files are not in a backup
 
 A place without a manifest holds no backup: one that was broken off is none.
 """

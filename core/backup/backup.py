@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +12,7 @@ from sqlalchemy import Table
 from core.backup.archive import Writer
 from core.backup.rows import dump, reflect, snapshot
 from core.backup.sources import Platform, open_platform
+from core.backup.tables import write_tables
 from core.database.schema import REVISION, configurations
 from core.registry.artifacts import is_inside
 from core.settings import Settings
@@ -42,9 +42,7 @@ def back_up(settings: Settings, place: str, progress: Callable[[str], None] = la
         for version in versions:
             progress(f"model {version['name']}:{version['version']}")
             lines.extend(_copy_artifacts(platform, version, writer))
-        tables = _lake(platform)
-        writer.write("lake.json", [json.dumps(tables, indent=1, sort_keys=True).encode()])
-        lines.append(f"{len(tables)} tables listed with their files; the lake's data is backed up by its file system")
+        lines.extend(write_tables(platform.lake, writer, progress))
         facts = {
             "created_at": datetime.now(UTC).isoformat(),
             "profile": settings.profile,
@@ -91,11 +89,3 @@ def _read(storage: Storage, path: str) -> Iterator[bytes]:
     with storage.open_read(path) as file:
         while piece := file.read(_PIECE):
             yield piece
-
-
-def _lake(platform: Platform) -> dict[str, Any]:
-    tables = {}
-    for name in platform.lake.names():
-        info = platform.lake.info(name)
-        tables[str(name)] = {"version": info.version, "rows": info.rows, "files": info.files, "bytes": info.bytes}
-    return tables

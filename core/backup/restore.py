@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
@@ -12,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from core.backup.archive import Reader
 from core.backup.rows import as_they_are, load, reflect
 from core.backup.sources import Platform, open_platform
-from core.contracts import TableName
+from core.backup.tables import restore_logs
 from core.database import failures
 from core.database.engine import place as place_of
 from core.database.schema import REVISION, configurations
@@ -31,8 +29,9 @@ def restore(
     """Make the platform that the settings name hold what the backup at ``place`` holds; returns lines that say what that is.
 
     The whole backup is verified, and every store asked whether it is empty, before anything is touched. Then each store is
-    replaced in one transaction, MLflow's after the files of its models. Raises StorageError or CorruptFile; when it was broken
-    off between two stores, the same command with ``force`` completes it.
+    replaced in one transaction, MLflow's after the files of its models; commit logs of tables are put back where they are lost
+    or damaged and the data files are there, whatever ``force`` says. Raises StorageError or CorruptFile; when it was broken off
+    between two stores, the same command with ``force`` completes it.
     """
     progress("verifying the backup")
     reader = Reader.open(open_storage(place, settings), place)
@@ -51,8 +50,8 @@ def restore(
         progress("configurations and journal")
         kept = _load_configurations(reader, platform)
         ran = platform.journal.load(Entry.from_document(document) for document in reader.read_lines("journal.jsonl"))
-        missing = _missing(reader, platform)
-    return [f"{kept} configurations, {ran} journal entries, {versions} model versions", *missing]
+        tables = list(restore_logs(reader, platform.lake, progress))
+    return [f"{kept} configurations, {ran} journal entries, {versions} model versions", *tables]
 
 
 def _check_schemas(reader: Reader, platform: Platform) -> None:
@@ -98,13 +97,3 @@ def _load_configurations(reader: Reader, platform: Platform) -> int:
         return load(connection, configurations, reader.read_lines("configurations.jsonl"), lambda text: text)
 
     return platform.database.write(replace_all)
-
-
-def _missing(reader: Reader, platform: Platform) -> Iterator[str]:
-    """What the lake lacks of what it held when the backup was made."""
-    tables: Mapping[str, Any] = json.loads(b"".join(reader.read("lake.json")))
-    for name, then in tables.items():
-        version = platform.lake.version(TableName.parse(name))
-        if version is None or version < then["version"]:
-            found = "is missing" if version is None else f"is at version {version}"
-            yield f"{name} {found}, and was at {then['version']}: bring the lake's files back, or run the pipeline"

@@ -95,7 +95,7 @@ class Lake:
 
     def exists(self, table: TableName) -> bool:
         """Whether the table has a commit."""
-        return self._log(table).has_commit()
+        return self.log(table).has_commit()
 
     def names(self) -> list[TableName]:
         """Every table, sorted by layer and name."""
@@ -124,7 +124,7 @@ class Lake:
 
     def history(self, table: TableName) -> Iterator[tuple[int, datetime | None, list[Action]]]:
         """(version, its time in UTC, what it did) of each commit in the log, newest first, each read when it is asked for."""
-        for number, actions in self._log(table).commits_backwards():
+        for number, actions in self.log(table).commits_backwards():
             stamp = info_of(actions).get("timestamp")
             yield number, None if stamp is None else datetime.fromtimestamp(stamp / 1000, UTC), actions
 
@@ -202,26 +202,36 @@ class Lake:
         files = tuple(f"{self.path(table)}/{unquote(path)}" for path, _ in found)
         return Snapshot(delta.version(), files, sum(rows for _, rows in found))
 
+    def data_files(self, table: TableName, version: int) -> dict[str, int]:
+        """The live files of a version by their paths below the table's folder, with sizes; raises TableError as ``snapshot``."""
+        self.snapshot(table, version)
+        adds = self._open(table, version).get_add_actions()
+        found = {unquote(path): size for path, size in zip(_list(adds, "path"), _list(adds, "size_bytes"), strict=True)}
+        if outside := sorted(path for path in found if "://" in path or path.startswith("/")):
+            raise TableError(f"{table} version {version} has a live file outside of its folder: {outside[0]}", table=str(table))
+        return found
+
+    def log(self, table: TableName) -> Log:
+        """The table's commit log."""
+        return Log(self.files, f"{self.path(table)}/_delta_log")
+
     def check(self, table: TableName, version: int | None = None) -> None:
         """Raise TableError when there is no such table, CorruptFile when a commit file of the version is damaged."""
         if not self.exists(table):
             raise TableError(f"there is no table {table}: run step {_STEP[table.layer]!r} first", table=str(table))
-        self._log(table).check(version)
+        self.log(table).check(version)
 
     @property
     def _locks(self) -> Locks:
         return self.locks or FileLocks(Path(self.place) / "_locks")
 
     def _open(self, table: TableName, version: int | None = None) -> DeltaTable:
-        newest = self._log(table).newest()
+        newest = self.log(table).newest()
         if version is not None and newest is not None and not 0 <= version <= newest:
             raise TableError(f"{table} has no version {version}: the newest is {newest}", table=str(table), version=version)
         self.check(table, version)
         with _as_ours(table, self.path(table)):
             return DeltaTable(self.path(table), version=version, storage_options=None if self.local else dict(self.options))
-
-    def _log(self, table: TableName) -> Log:
-        return Log(self.files, f"{self.path(table)}/_delta_log")
 
 
 def _locks_of(settings: Settings, root: str) -> Locks:

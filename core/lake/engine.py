@@ -10,6 +10,7 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from core.errors import TableError
+from core.lake.lock import engine_busy
 
 _POLL_S = 0.1
 
@@ -28,11 +29,7 @@ def engine_hold(spark: SparkSession, file: Path, what: str, wait_s: float) -> It
     try:
         while channel.tryLock() is None:
             if time.monotonic() >= end:
-                raise TableError(
-                    f"{what}: the Spark engine of a run that was killed is still writing after {wait_s:g} s: "
-                    "end that Java process, then run again",
-                    lock=str(file),
-                )
+                raise TableError(engine_busy(what, wait_s), lock=str(file))
             time.sleep(_POLL_S)
         yield
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -14,9 +15,11 @@ from urllib.parse import urlsplit
 
 import hdfs_native
 
-from core.errors import StorageDown, StorageError
+from core.errors import DiskFull, StorageDown, StorageError
+from core.storage.local import LocalStorage
 
 _DOWN = ("Connection refused", "timed out", "Connection reset", "No route to host", "SafeMode", "safe mode", "StandbyException")
+_FULL = ("QuotaExceededException", "could only be written to")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -58,6 +61,18 @@ class Files(Protocol):
 
     def remove(self, path: str) -> None:
         """Take a file away; one that is gone already is no error."""
+        ...
+
+    def write(self, path: str, data: bytes) -> None:
+        """Put a file, whole and durable, in a folder that is made when it is missing."""
+        ...
+
+    def rename(self, source: str, target: str) -> None:
+        """Move a folder in one step to a place where there is none, or an empty one."""
+        ...
+
+    def remove_folder(self, folder: str) -> None:
+        """Delete a folder with all that is in it, if there is one."""
         ...
 
 
@@ -102,6 +117,22 @@ class LocalFiles:
         """See Files.remove."""
         with _local_failures(path, "removed"):
             Path(path).unlink(missing_ok=True)
+
+    def write(self, path: str, data: bytes) -> None:
+        """See Files.write."""
+        place = Path(path)
+        LocalStorage(place.parent).write_atomic(place.name, data)
+        with _local_failures(path, "written"):
+            place.chmod(place.parent.stat().st_mode & 0o666)  # as others in that folder: engines of other users read it
+
+    def rename(self, source: str, target: str) -> None:
+        """See Files.rename; both lie in one folder."""
+        LocalStorage(Path(source).parent).rename(Path(source).name, Path(target).name)
+
+    def remove_folder(self, folder: str) -> None:
+        """See Files.remove_folder."""
+        with _local_failures(folder, "removed"), suppress(FileNotFoundError):
+            shutil.rmtree(folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +180,23 @@ class HdfsFiles:
         with hdfs_failures(path, "removed"):
             self._client().delete(urlsplit(path).path)
 
+    def write(self, path: str, data: bytes) -> None:
+        """See Files.write."""
+        with hdfs_failures(path, "written"):
+            options = hdfs_native.WriteOptions(create_parent=True, overwrite=True)
+            with self._client().create(urlsplit(path).path, options) as file:
+                file.write(data)
+
+    def rename(self, source: str, target: str) -> None:
+        """See Files.rename."""
+        with hdfs_failures(target, "written"):
+            self._client().rename(urlsplit(source).path, urlsplit(target).path, overwrite=True)
+
+    def remove_folder(self, folder: str) -> None:
+        """See Files.remove_folder."""
+        with hdfs_failures(folder, "removed"), suppress(FileNotFoundError):
+            self._client().delete(urlsplit(folder).path, recursive=True)
+
     def _list(self, folder: str, recursive: bool = False) -> list[hdfs_native.FileStatus]:
         with hdfs_failures(folder):
             try:
@@ -195,6 +243,10 @@ def hdfs_failures(place: str, done: str = "read") -> Iterator[None]:
         yield
     except (OSError, RuntimeError, ValueError) as error:
         text = " ".join(str(error).split("\tat ", 1)[0].split())
+        if any(mark in text for mark in _FULL):
+            raise DiskFull(
+                f"HDFS has no room for {place}: free some space or raise the quota, and run again", path=place
+            ) from error
         if any(mark in text for mark in _DOWN):
             raise StorageDown(
                 f"{place}: the NameNode of HDFS does not answer or is in safe mode: start it, or wait until it is ready",

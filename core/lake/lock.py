@@ -118,6 +118,35 @@ def hold(file: Path, what: str, wait_s: float) -> Iterator[None]:
         os.close(descriptor)
 
 
+@contextmanager
+def hold_engine(file: Path, what: str, wait_s: float) -> Iterator[None]:
+    """Hold for the block, without Spark, the POSIX lock on ``file`` that ``core.lake.engine`` takes in a JVM.
+
+    Raises TableError when a JVM still has it after ``wait_s`` seconds.
+    """
+    descriptor, end = _open(file), time.monotonic() + wait_s
+    try:
+        while True:
+            try:
+                fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except (BlockingIOError, PermissionError):
+                if time.monotonic() >= end:
+                    raise TableError(engine_busy(what, wait_s), lock=str(file)) from None
+                time.sleep(_POLL_S)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def engine_busy(what: str, wait_s: float) -> str:
+    """What to say when another JVM holds a table's engine lock."""
+    return (
+        f"{what}: the Spark engine of a run that was killed is still writing after {wait_s:g} s: "
+        "end that Java process, then run again"
+    )
+
+
 def _open(file: Path) -> int:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
