@@ -127,25 +127,20 @@ def _mongodb(parts: SplitResult, _: Secrets) -> str:
 
 
 def _s3(parts: SplitResult, secrets: Secrets) -> str:
-    s3_client(f"http://{parts.netloc}", secrets["ROOT_ACCESS_KEY"], secrets["ROOT_SECRET_KEY"]).list_buckets()
+    _s3_client(f"http://{parts.netloc}", secrets["ROOT_ACCESS_KEY"], secrets["ROOT_SECRET_KEY"]).list_buckets()
     return ""
 
 
 @cache
-def s3_client(endpoint: str, access_key: str, secret_key: str) -> Any:
+def _s3_client(endpoint: str, access_key: str, secret_key: str) -> Any:
     """A client that says quickly that the server is not there."""
-    import boto3
-    from botocore.config import Config
+    from pydantic import SecretStr
 
-    options = Config(connect_timeout=_PATIENCE_S, read_timeout=_PATIENCE_S, retries={"total_max_attempts": 1})
-    return boto3.client(
-        "s3",
-        endpoint_url=endpoint,
-        region_name="us-east-1",
-        aws_access_key_id=access_key,
-        aws_secret_access_key=secret_key,
-        config=options,
-    )
+    from core.settings import S3Settings
+    from core.storage.s3 import s3_client
+
+    settings = S3Settings(endpoint=endpoint, access_key=SecretStr(access_key), secret_key=SecretStr(secret_key))
+    return s3_client(settings, patience_s=_PATIENCE_S)
 
 
 def _kafka(parts: SplitResult, _: Secrets) -> str:

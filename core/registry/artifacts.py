@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from core.errors import StorageError
 from core.settings import S3Settings
 
 S3 = "s3://"
@@ -36,26 +34,3 @@ def is_inside(uri: str, root: str) -> bool:
     if not uri.startswith(below) or set(uri) & set("?#%\\"):
         return False
     return not {"", ".", ".."} & set(uri.removeprefix(below).rstrip("/").split("/"))
-
-
-def create_bucket(root: str, s3: S3Settings) -> None:
-    """Make the bucket of ``root``; one that is there already is left as it is. Raises StorageError."""
-    import boto3  # noqa: PLC0415 — takes part of a second
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
-
-    bucket = urlsplit(root).netloc
-    options: dict[str, Any] = {}
-    if s3.endpoint is None and s3.region != "us-east-1":
-        options = {"CreateBucketConfiguration": {"LocationConstraint": s3.region}}
-    keys = (key.get_secret_value() if key else None for key in (s3.access_key, s3.secret_key))
-    names = ("aws_access_key_id", "aws_secret_access_key")
-    try:
-        client = boto3.client("s3", endpoint_url=s3.endpoint, region_name=s3.region, **dict(zip(names, keys, strict=True)))
-        client.create_bucket(Bucket=bucket, **options)
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in ("BucketAlreadyOwnedByYou", "BucketAlreadyExists"):
-            raise StorageError(
-                f"{S3}{bucket}: the bucket is missing and cannot be made: {error}: make it, or name another in mlflow.artifacts"
-            ) from error
-    except (BotoCoreError, ValueError) as error:
-        raise StorageError(f"{S3}{bucket}: {error}", bucket=bucket) from error

@@ -25,28 +25,46 @@ _PART = 8 << 20
 _TRANSFER = TransferConfig(multipart_threshold=2 * _PART, multipart_chunksize=_PART, max_concurrency=4)
 _BREAKS = 5
 _BROKEN: tuple[type[Exception], ...] = (urllib3.exceptions.HTTPError, BotoCoreError, OSError)
+_MADE = {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}
 _MISSING = {"404", "NoSuchKey", "NotFound"}
 _BUSY = {"503", "SlowDown", "ServiceUnavailable", "InternalError", "500", "RequestTimeout"}
 
 
-def s3_client(settings: S3Settings) -> Any:
-    """A client of the object store; it asks again, with pauses, when the store is busy. Raises ConfigError without keys."""
+def s3_client(settings: S3Settings, patience_s: float | None = None) -> Any:
+    """A client of the object store; it asks again, with pauses, when the store is busy. Raises ConfigError without keys.
+
+    With ``patience_s`` it asks once, and says after so many seconds that the store does not answer.
+    """
     if settings.access_key is None or settings.secret_key is None:
         raise ConfigError("s3.access_key and s3.secret_key are not set: write them to secrets.yaml in the home folder")
+    if patience_s is None:
+        patience = {"connect_timeout": 5, "read_timeout": 60, "retries": {"mode": "standard", "max_attempts": 5}}
+    else:
+        patience = {"connect_timeout": patience_s, "read_timeout": patience_s, "retries": {"total_max_attempts": 1}}
     return boto3.client(
         "s3",
         endpoint_url=settings.endpoint,
         region_name=settings.region,
         aws_access_key_id=settings.access_key.get_secret_value(),
         aws_secret_access_key=settings.secret_key.get_secret_value(),
-        config=Config(
-            signature_version="s3v4",
-            connect_timeout=5,
-            read_timeout=60,
-            retries={"mode": "standard", "max_attempts": 5},
-            s3={"addressing_style": "path"} if settings.endpoint else {},
-        ),
+        config=Config(signature_version="s3v4", s3={"addressing_style": "path"} if settings.endpoint else {}, **patience),
     )
+
+
+def make_bucket(settings: S3Settings, bucket: str) -> None:
+    """Make a bucket; one that is there already is left as it is. Raises StorageError."""
+    options: dict[str, Any] = {}
+    if settings.endpoint is None and settings.region != "us-east-1":
+        options = {"CreateBucketConfiguration": {"LocationConstraint": settings.region}}
+    try:
+        s3_client(settings).create_bucket(Bucket=bucket, **options)
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in _MADE:
+            raise StorageError(
+                f"s3://{bucket}: the bucket is missing and cannot be made: {error}: make it, or name another", bucket=bucket
+            ) from error
+    except (BotoCoreError, ValueError) as error:
+        raise StorageDown(f"s3://{bucket}: the object store does not answer: {error}", bucket=bucket) from error
 
 
 @dataclass(frozen=True, slots=True)

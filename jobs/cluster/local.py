@@ -14,7 +14,6 @@ from jobs.cluster.keys import with_secrets
 from jobs.cluster.services_file import Name, ServicesFile
 from jobs.cluster.site import Site
 from jobs.group import Group, Secrets, free_port
-from jobs.health import s3_client
 from jobs.processes import Service, ServiceState
 
 _GRACE_S = 20.0
@@ -138,10 +137,8 @@ def _secrets(settings: Settings) -> Secrets:
 
 def make_bucket(settings: Settings) -> None:
     """Make the bucket of MLflow's artifacts unless it is there."""
+    from core.storage.s3 import make_bucket as make
+
     place = urlsplit(settings.mlflow.artifacts)
-    if place.scheme != "s3":
-        return
-    keys = _secrets(settings)["s3"]
-    client = s3_client(settings.s3.endpoint or "", keys["ROOT_ACCESS_KEY"], keys["ROOT_SECRET_KEY"])
-    if place.netloc not in {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}:
-        client.create_bucket(Bucket=place.netloc)
+    if place.scheme == "s3":
+        make(settings.s3, place.netloc)
