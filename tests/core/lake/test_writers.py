@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -32,10 +33,10 @@ def shared(request: pytest.FixtureRequest, tmp_path: Path) -> Lake:
     return Lake(f"{settings.lake.root}-{uuid.uuid4().hex[:8]}", client_options(settings))
 
 
-def start(lake: Lake, app: str, tmp_path: Path) -> subprocess.Popen[bytes]:
+def start(lake: Lake, engine: str, app: str, tmp_path: Path) -> subprocess.Popen[bytes]:
     """A writer. In a folder all take one lock; on HDFS each takes its own, so that Delta's commit alone keeps them apart."""
     locks = tmp_path / "locks" / ("" if lake.local else app)
-    command = [sys.executable, str(CHILD), lake.place, json.dumps(dict(lake.options)), str(locks), app, str(COMMITS)]
+    command = [sys.executable, str(CHILD), lake.place, json.dumps(dict(lake.options)), str(locks), engine, app, str(COMMITS)]
     with (tmp_path / f"{app}.log").open("wb") as log:
         environment = {**os.environ, "PYTHONPATH": str(CHILD.parents[3])}
         return subprocess.Popen([*command, str(tmp_path / app)], env=environment, stdout=log, stderr=log, start_new_session=True)
@@ -53,13 +54,15 @@ def rows_of(lake: Lake) -> Counter[tuple[str, int, int]]:
     return Counter((row["app"], row["number"], row["id"]) for table in tables for row in table.to_pylist())
 
 
-def test_each_acknowledged_commit_is_found_once(shared: Lake, tmp_path: Path):
-    steady, doomed = start(shared, "steady", tmp_path), start(shared, "doomed", tmp_path)
+@pytest.mark.parametrize(("steadily", "until_killed"), [("spark", "spark"), ("spark", "delta-rs"), ("delta-rs", "spark")])
+def test_each_acknowledged_commit_is_found_once(shared: Lake, tmp_path: Path, steadily: str, until_killed: str):
+    steady, doomed = start(shared, steadily, "steady", tmp_path), start(shared, until_killed, "doomed", tmp_path)
     try:
         deadline = time.monotonic() + 200
         while len(acknowledged(tmp_path, "doomed")) < KILLED_AFTER:
             assert doomed.poll() is None and time.monotonic() < deadline, (tmp_path / "doomed.log").read_text()[-2000:]
             time.sleep(0.02)
+        time.sleep(random.uniform(0, 0.5))  # wherever in a commit it is then
         os.killpg(doomed.pid, signal.SIGKILL)
         doomed.wait()
         assert steady.wait(200) == 0, (tmp_path / "steady.log").read_text()[-2000:]
