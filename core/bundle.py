@@ -26,6 +26,7 @@ from typing import Any
 from core.contracts import Dtype, Signature
 from core.errors import CorruptFile, DiskFull, MaasError, ModelError, ModelNotFound, StorageError
 from core.features.fitted import FittedFeatures
+from core.storage.whole import is_full, sync_folder
 
 FORMAT = "maas-bundle/1"
 MANIFEST = "manifest.json"
@@ -174,24 +175,16 @@ def _write_whole(folder: Path, files: Mapping[str, bytes]) -> None:
                 file.flush()
                 os.fsync(file.fileno())
         part.chmod(0o755)
-        _fsync_folder(part)
+        sync_folder(part)
         part.rename(folder)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
-    _fsync_folder(folder.parent)
-
-
-def _fsync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_folder(folder.parent)
 
 
 def _storage_error(folder: Path, error: OSError) -> StorageError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if is_full(error):
         return DiskFull(f"{folder}: disk full: free some space and publish again", folder=str(folder))
     if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
         return StorageError(f"{folder}: exists already: a bundle is never written over", folder=str(folder))

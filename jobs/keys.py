@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ from pydantic import SecretStr
 
 from core.config import read_yaml
 from core.settings import Settings
+from core.storage.whole import write_whole
 
 Keys = Mapping[str, Mapping[str, str]]
 """Of each section of the settings by name."""
@@ -44,10 +44,4 @@ def keep(settings: Settings, made: Keys) -> Settings:
 def write_private(file: Path, text: str) -> None:
     """Replace a file that only its owner may read, whole or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f".{file.name}.{os.getpid()}")
-    part.unlink(missing_ok=True)
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
-        out.write(text)
-        out.flush()
-        os.fsync(out.fileno())
-    part.rename(file)
+    write_whole(file, text.encode())

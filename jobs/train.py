@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
-import os
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,6 +16,7 @@ from core.features.fitted import FittedFeatures
 from core.registry.tracking import Run, start_run
 from core.settings import Settings
 from core.storage.open import open_storage
+from core.storage.whole import write_whole
 from etl.standardize import SPLITS, load_fitted
 from jobs.context import Context, Report, step_main
 from training.evaluation import Evaluation
@@ -175,12 +175,7 @@ def _facts(context: Context, dataset: Dataset) -> dict[str, Any]:
 
 
 def _write_result(folder: Path, result: dict[str, Any]) -> None:
-    part = folder / f"{_RESULT}.part"
-    with part.open("w", encoding="utf-8") as file:
-        json.dump(result, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    part.rename(folder / _RESULT)
+    write_whole(folder / _RESULT, json.dumps(result, indent=1).encode(), 0o644)
 
 
 def _report(trained: Trained, lines: list[str]) -> Report:

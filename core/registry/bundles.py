@@ -7,11 +7,9 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -28,6 +26,7 @@ from core.registry.artifacts import S3, is_inside
 from core.registry.flavour import DATA
 from core.registry.versions import ModelInfo, ModelVersion, Registry
 from core.settings import Settings
+from core.storage.whole import is_full, write_whole
 
 INDEX = "index.json"
 
@@ -80,7 +79,8 @@ class BundleCache:
                 aliases = {alias: version for alias, version in sorted(info.aliases.items()) if str(version) in versions}
                 if versions:
                     models[info.name] = {"aliases": aliases, "versions": versions}
-            _write(self.folder / INDEX, {"models": models})
+            index = json.dumps({"models": models}, indent=1, sort_keys=True)
+            write_whole(self.folder / INDEX, index.encode(), 0o644)
         return Index(models, tuple(refused))
 
     def _fetch(self, version: ModelVersion) -> Path:
@@ -167,24 +167,11 @@ def _verify(folder: Path, version: ModelVersion) -> None:
         ) from error
 
 
-def _write(path: Path, document: Mapping[str, Any]) -> None:
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".index-", delete=False) as part:
-        try:
-            json.dump(document, part, indent=1, sort_keys=True)
-            part.flush()
-            os.fsync(part.fileno())
-            Path(part.name).chmod(0o644)
-            Path(part.name).rename(path)
-        except BaseException:
-            Path(part.name).unlink(missing_ok=True)
-            raise
-
-
 @contextmanager
 def _explained(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if is_full(error):
             raise DiskFull(f"{folder}: disk full: free some space and run again", folder=str(folder)) from error
         raise StorageError(f"{folder}: {error.strerror or error}", folder=str(folder)) from error

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import shutil
 import stat
-import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 
 from core.errors import DiskFull, StorageError
 from core.storage.storage import Entry, check_path, compile_glob, is_temporary
-
-_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+from core.storage.whole import is_full, sync_folder, write_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,23 +42,11 @@ class LocalStorage:
                 raise
 
     def write_atomic(self, path: str, data: bytes | Iterable[bytes]) -> None:
-        """See Storage.write_atomic: temporary file, fsync, rename, fsync of the folder."""
+        """See Storage.write_atomic."""
         place = self._resolve(path)
         with _failures(path, self.root):
             place.parent.mkdir(parents=True, exist_ok=True)
-            descriptor, temporary = tempfile.mkstemp(prefix=f".{place.name[:100]}.", suffix=".tmp", dir=place.parent)
-            try:
-                with os.fdopen(descriptor, "wb") as file:
-                    for piece in [data] if isinstance(data, bytes) else data:
-                        file.write(piece)
-                    file.flush()
-                    os.fsync(file.fileno())
-                Path(temporary).replace(place)
-            except BaseException:
-                with suppress(OSError):  # the first error is the one to tell
-                    Path(temporary).unlink()
-                raise
-            _sync_folder(place.parent)
+            write_whole(place, data)
 
     def rename(self, source: str, target: str) -> None:
         """See Storage.rename."""
@@ -69,15 +54,15 @@ class LocalStorage:
         with _failures(source, self.root):
             end.parent.mkdir(parents=True, exist_ok=True)
             start.replace(end)
-            _sync_folder(end.parent)
-            _sync_folder(start.parent)
+            sync_folder(end.parent)
+            sync_folder(start.parent)
 
     def delete(self, path: str) -> None:
         """See Storage.delete."""
         place = self._resolve(path)
         with _failures(path, self.root):
             place.unlink()
-            _sync_folder(place.parent)
+            sync_folder(place.parent)
 
     def exists(self, path: str) -> bool:
         """See Storage.exists."""
@@ -122,20 +107,12 @@ def _raise(error: OSError) -> None:
     raise error
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 @contextmanager
 def _failures(path: str, root: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _NO_SPACE:
+        if is_full(error):
             free = shutil.disk_usage(root if root.is_dir() else "/").free
             raise DiskFull(f"disk full at {root / path}: {free} bytes free: free some space and run again", path=path) from error
         where = error.filename or root / path

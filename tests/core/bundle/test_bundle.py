@@ -11,7 +11,7 @@ import pytest
 
 from core.bundle import FORMAT, open_bundle, write_bundle
 from core.contracts import Column, Dtype, Signature
-from core.errors import CorruptFile, MaasError, ModelError, ModelNotFound, StorageError
+from core.errors import CorruptFile, DiskFull, MaasError, ModelError, ModelNotFound, StorageError
 
 FILES = ["manifest.json", "model.onnx", "features.json", "signature.json"]
 
@@ -140,7 +140,7 @@ def test_a_write_that_fails_half_way_leaves_nothing(tmp_path, write, features):
     # when no file may grow past 1,000 bytes (Python ignores SIGXFSZ, so the write fails)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, hard))
     try:
-        with pytest.raises(StorageError, match="cannot be written"):
+        with pytest.raises(DiskFull, match="disk full: free some space"):
             write_bundle(tmp_path / "big", name="flights", onnx=bytes(100_000), features=features, signature=signature, facts={})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
