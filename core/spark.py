@@ -40,6 +40,8 @@ _BASE = {
     "spark.databricks.delta.snapshotPartitions": "2",
     # training reads data files by their footers: a deletion vector would bring deleted rows back
     "spark.databricks.delta.properties.defaults.enableDeletionVectors": "false",
+    # a copy of a folder without its hidden .crc files still has the checksums that are in the pages
+    "spark.hadoop.parquet.page.verify-checksum.enabled": "true",
     "spark.sql.warehouse.dir": "file:/tmp/maas-no-warehouse",
 }
 _SHIPPED_PYTHON = "./environment/bin/python"

@@ -18,7 +18,9 @@ from core.errors import CorruptFile, DiskFull, MaasError, SourceError, StorageDo
 _OURS = re.compile(r"^(?:.*\b)?core\.errors\.(\w+): (.*)$", re.MULTILINE)
 _CAUSE = re.compile(r"^(?:Caused by: |: )?((?:[a-z]\w*\.)+[A-Z]\w*(?:Exception|Error)): ?(.*)$", re.MULTILINE)
 _NO_SPACE = ("No space left on device", "Disk quota exceeded", "File too large")
-_CORRUPT = ("ChecksumException", "is not a Parquet file", "CANNOT_READ_FILE_FOOTER", "could not read footer")
+_CORRUPT = ("ChecksumException", "is not a Parquet file", "CANNOT_READ_FILE_FOOTER", "could not read footer", "FAILED_READ_FILE")
+_LOST = ("FILE_NOT_EXIST", "DELTA_FILE_NOT_FOUND")
+_DATA_FILE = re.compile(r"(?:hdfs://[^/\s]+|file:(?://)?)?(/[^\n'\"]*?\.parquet)\b")
 _OUTSIDE = re.compile(r"\b(?:java\.sql\.SQL|com\.mysql\.cj\.|org\.sqlite\.|org\.apache\.kafka\.|Cannot fetch offset)")
 _CONFLICT = re.compile(r"DELTA_CONCURRENT_|DELTA_PROTOCOL_CHANGED|DELTA_METADATA_CHANGED|\bio\.delta\.exceptions\.Concurrent")
 _NO_NAMENODE = ("failed on connection exception", "SafeModeException", "Name node is in safe mode", "NoRouteToHostException")
@@ -64,13 +66,20 @@ def _translate(error: Exception, table: TableName, places: tuple[Path, ...]) -> 
 def _table_failure(text: str, reason: str, table: TableName) -> MaasError:
     if _CONFLICT.search(text):
         return WriteConflict(f"{table}: another writer was first: {reason}: run again", table=str(table))
-    if any(mark in text for mark in _CORRUPT):
-        return CorruptFile(f"a data file of {table} is damaged: {reason}: restore it from a backup", table=str(table))
+    if any(mark in text for mark in (*_CORRUPT, *_LOST)):
+        return _damage(text, reason, table)
     if _OUTSIDE.search(text):
         return SourceError(f"{table}: its source failed while it was read: {reason}: see that it runs, then run again")
     if "DELTA_" in text or "AnalysisException" in text:
         return TableError(f"{table}: {reason}", table=str(table))
     return StorageError(f"{table}: {reason}", table=str(table))
+
+
+def _damage(text: str, reason: str, table: TableName) -> CorruptFile:
+    what = "is missing" if any(mark in text for mark in _LOST) else "is damaged"
+    if match := _DATA_FILE.search(text):
+        return CorruptFile(f"data file {match[0]} {what}: bring it back from a copy of the lake", path=match[1])
+    return CorruptFile(f"a data file that was read for {table} {what}: {reason}: bring it back from a copy", table=str(table))
 
 
 def _hdfs_failure(text: str, table: TableName) -> MaasError | None:

@@ -14,7 +14,9 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 
 from core.contracts import TableName
+from core.errors import CorruptFile
 from core.lake.catalog import Lake
+from core.lake.damage import explain_damage
 from core.lake.engine import engine_hold
 from core.lake.failures import WriteConflict, spark_failures
 
@@ -107,6 +109,8 @@ def _write(
             try:
                 with spark_failures(table, *places(lake, table), _scratch(spark)):
                     writer.save(lake.path(table))
+            except CorruptFile as error:
+                raise explain_damage(lake, error) from error
             except WriteConflict:
                 if attempt == _ATTEMPTS:
                     raise
