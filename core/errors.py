@@ -6,6 +6,7 @@
     ├── ConfigError          a file, key or option is wrong: its author must act
     │   └── RuleError        a rule does not compile, or would be too slow
     ├── SourceError          a source is missing, unreachable or changed under the reader
+    │   └── SourceDown       the server that holds it does not answer: wait or start it
     ├── StorageError         a place cannot be read or written
     │   ├── DiskFull         no space left: free some, run again
     │   ├── StorageDown      the servers that hold it do not answer: wait or start them
@@ -66,6 +67,12 @@ class SourceError(MaasError):
 
     code = "source"
     retryable = True
+
+
+class SourceDown(SourceError):
+    """The server that holds a source does not answer, or went away while it was read."""
+
+    code = "source_down"
 
 
 class StorageError(MaasError):

@@ -89,7 +89,11 @@ def require_master(master: str, hadoop: Path | None) -> None:
     if is_local(master):
         return
     if master == YARN:
-        places, what, hint = _resource_managers(hadoop), "YARN's ResourceManager", "start YARN (yarn-site.xml names its address)"
+        places, what, hint = (
+            _resource_managers(hadoop),
+            "YARN's ResourceManager",
+            "start YARN, or correct yarn-site.xml in the folder that settings hdfs.conf names",
+        )
     elif master.startswith(_KUBERNETES):
         places, what, hint = (
             [_address(urlsplit(master.removeprefix(_KUBERNETES)).netloc, master)],

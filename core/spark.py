@@ -42,6 +42,9 @@ _BASE = {
     "spark.databricks.delta.properties.defaults.enableDeletionVectors": "false",
     # a copy of a folder without its hidden .crc files still has the checksums that are in the pages
     "spark.hadoop.parquet.page.verify-checksum.enabled": "true",
+    # a NameNode that restarts, or is in safe mode, is asked again every two seconds, fifteen times
+    "spark.hadoop.dfs.client.retry.policy.enabled": "true",
+    "spark.hadoop.dfs.client.retry.policy.spec": "2000,15",
     "spark.sql.warehouse.dir": "file:/tmp/maas-no-warehouse",
 }
 _SHIPPED_PYTHON = "./environment/bin/python"

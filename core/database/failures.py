@@ -65,7 +65,9 @@ def explain(error: BaseException, place: str) -> MaasError:
     if is_full(error):
         return DiskFull(f"{place}: disk full: free some space and run again", **facts)
     if is_gone(error):
-        return StorageError(f"{place}: the database server does not answer: see `maas doctor`, and run again", **facts)
+        return StorageError(
+            f"{place}: MySQL does not answer (settings database.url, mlflow.database): see `maas doctor`, and run again", **facts
+        )
     if code in _DENIED:
         return StorageError(f"{place}: access denied: see the key 'password' beside the URL, and the user's rights", **facts)
     if is_busy(error):
@@ -74,13 +76,18 @@ def explain(error: BaseException, place: str) -> MaasError:
 
 
 def persist(action: Callable[[], T], passes: Callable[[Exception], bool], *, wait_s: float = WAIT_S) -> T:
-    """The result of ``action``, tried again, with growing pauses, while it raises what ``passes`` and ``wait_s`` last."""
-    deadline, pause = time.monotonic() + wait_s, 0.02
+    """The result of ``action``, tried again, with growing pauses, while it raises what ``passes`` and ``wait_s`` last.
+
+    They begin with the first failure: what failed after an hour is tried again too.
+    """
+    deadline, pause = float("inf"), 0.02
     while True:
         try:
             return action()
         except Exception as error:
-            if not passes(error) or time.monotonic() > deadline:
+            now = time.monotonic()
+            deadline = min(deadline, now + wait_s)
+            if not passes(error) or now >= deadline:
                 raise
             time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 — spreads writers, guards nothing
             pause = min(2 * pause, 1.0)

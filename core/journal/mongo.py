@@ -124,7 +124,9 @@ class MongoJournal:
 
 def _explain(error: PyMongoError, place: str) -> StorageError:
     if isinstance(error, AutoReconnect):
-        return StorageError(f"{place}: the journal's server does not answer: see `maas doctor`, and run again", journal=place)
+        return StorageError(
+            f"{place}: MongoDB does not answer (settings journal.url): see `maas doctor`, and run again", journal=place
+        )
     return StorageError(f"{place}: {failures.first_line(error)}", journal=place)
 
 

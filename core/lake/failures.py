@@ -13,7 +13,7 @@ from pyspark.errors import PySparkException
 
 import core.errors
 from core.contracts import TableName
-from core.errors import CorruptFile, DiskFull, MaasError, SourceError, StorageDown, StorageError, TableError
+from core.errors import CorruptFile, DiskFull, MaasError, SourceDown, SourceError, StorageDown, StorageError, TableError
 
 _OURS = re.compile(r"^(?:.*\b)?core\.errors\.(\w+): (.*)$", re.MULTILINE)
 _CAUSE = re.compile(r"^(?:Caused by: |: )?((?:[a-z]\w*\.)+[A-Z]\w*(?:Exception|Error)): ?(.*)$", re.MULTILINE)
@@ -22,8 +22,12 @@ _CORRUPT = ("ChecksumException", "is not a Parquet file", "CANNOT_READ_FILE_FOOT
 _LOST = ("FILE_NOT_EXIST", "DELTA_FILE_NOT_FOUND")
 _DATA_FILE = re.compile(r"(?:hdfs://[^/\s]+|file:(?://)?)?(/[^\n'\"]*?\.parquet)\b")
 _OUTSIDE = re.compile(r"\b(?:java\.sql\.SQL|com\.mysql\.cj\.|org\.sqlite\.|org\.apache\.kafka\.|Cannot fetch offset)")
+_DOWN = re.compile(
+    "Communications link failure|Connection refused|Connection reset|[Ss]hutdown in progress|TimeoutException|Timeout expired"
+)
 _CONFLICT = re.compile(r"DELTA_CONCURRENT_|DELTA_PROTOCOL_CHANGED|DELTA_METADATA_CHANGED|\bio\.delta\.exceptions\.Concurrent")
 _NO_NAMENODE = ("failed on connection exception", "SafeModeException", "Name node is in safe mode", "NoRouteToHostException")
+_CALLED = re.compile(r"\bto (\S+:\d+) failed on connection exception")
 _NO_DATANODE = ("There are 0 datanode(s) running", "BlockMissingException", "Could not obtain block", "All datanodes")
 _QUOTA = ("DSQuotaExceededException", "NSQuotaExceededException", "could only be written to")
 _SHOWN = 300
@@ -69,7 +73,8 @@ def _table_failure(text: str, reason: str, table: TableName) -> MaasError:
     if any(mark in text for mark in (*_CORRUPT, *_LOST)):
         return _damage(text, reason, table)
     if _OUTSIDE.search(text):
-        return SourceError(f"{table}: its source failed while it was read: {reason}: see that it runs, then run again")
+        kind = SourceDown if is_server_down(text) else SourceError
+        return kind(f"{table}: its source failed while it was read: {reason}: see that it runs, then run again")
     if "DELTA_" in text or "AnalysisException" in text:
         return TableError(f"{table}: {reason}", table=str(table))
     return StorageError(f"{table}: {reason}", table=str(table))
@@ -85,7 +90,8 @@ def _damage(text: str, reason: str, table: TableName) -> CorruptFile:
 def _hdfs_failure(text: str, table: TableName) -> MaasError | None:
     if any(mark in text for mark in _NO_NAMENODE):
         return StorageDown(
-            f"{table}: the NameNode of HDFS does not answer or is in safe mode: start it or wait, then run again",
+            f"{table}: the NameNode of HDFS{_address(text)} does not answer or is in safe mode (settings lake.root): start it or "
+            "wait, then run again",
             table=str(table),
         )
     if any(mark in text for mark in _NO_DATANODE):
@@ -93,6 +99,17 @@ def _hdfs_failure(text: str, table: TableName) -> MaasError | None:
     if any(mark in text for mark in _QUOTA):
         return DiskFull(f"HDFS has no room for {table}: free some space or raise the quota, then run again")
     return None
+
+
+def is_server_down(text: str) -> bool:
+    """Whether a database or message queue ended the connection, or takes none."""
+    return bool(_DOWN.search(text))
+
+
+def _address(text: str) -> str:
+    """Where Hadoop's client called, if it says so."""
+    called = _CALLED.search(text)
+    return f" at {called[1]}" if called else ""
 
 
 def _whole(error: BaseException) -> str:

@@ -249,7 +249,8 @@ def hdfs_failures(place: str, done: str = "read") -> Iterator[None]:
             ) from error
         if any(mark in text for mark in _DOWN):
             raise StorageDown(
-                f"{place}: the NameNode of HDFS does not answer or is in safe mode: start it, or wait until it is ready",
+                f"{place}: the NameNode of HDFS does not answer or is in safe mode (settings lake.root): start it or wait, "
+                "then run again",
                 path=place,
             ) from error
         raise StorageError(

@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from sqlalchemy import URL, NullPool, create_engine, text
+from sqlalchemy import URL, Connection, NullPool, create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from core.database import failures
+from core.database.engine import place
 from core.errors import StorageError, TableError
 
 _POLL_S = 0.05
@@ -56,6 +58,8 @@ class MySqlLocks:
     url: URL
     scope: str
     """What the names belong to: a server's locks are for all who use it."""
+    patience_s: float = 20.0
+    """How long the server may be away: it has answered when the step began that wants a lock now."""
 
     def hold(self, name: str, wait_s: float) -> AbstractContextManager[None]:
         """See Locks.hold."""
@@ -68,14 +72,10 @@ class MySqlLocks:
         if key in mine:
             yield
             return
-        engine = create_engine(self.url, poolclass=NullPool)
         try:
-            connection = engine.connect()
-            connection.execute(text("SET SESSION wait_timeout = :s"), {"s": _WAIT_TIMEOUT_S})
-            taken = connection.execute(text("SELECT GET_LOCK(:key, :wait)"), {"key": key, "wait": wait_s}).scalar()
-            holder = None if taken else connection.execute(text("SELECT IS_USED_LOCK(:key)"), {"key": key}).scalar()
+            connection, taken, holder = failures.persist(lambda: self._ask(key, wait_s), failures.is_gone, wait_s=self.patience_s)
         except SQLAlchemyError as error:
-            raise StorageError(f"{name}: no lock can be taken: {self.url.host}:{self.url.port} does not answer") from error
+            raise failures.explain(error, f"no lock for {name} at {place(self.url)}") from error
         if not taken:
             connection.close()
             raise TableError(
@@ -92,6 +92,18 @@ class MySqlLocks:
                 connection.close()  # frees the lock
             except SQLAlchemyError:
                 _log.warning("%s: the connection that held the lock was lost; Delta's own commit check stood alone", name)
+
+    def _ask(self, key: str, wait_s: float) -> tuple[Connection, object, object]:
+        """A connection of its own, whether it has the lock, and else the number of the one that has it."""
+        connection = create_engine(self.url, poolclass=NullPool).connect()
+        try:
+            connection.execute(text("SET SESSION wait_timeout = :s"), {"s": _WAIT_TIMEOUT_S})
+            taken = connection.execute(text("SELECT GET_LOCK(:key, :wait)"), {"key": key, "wait": wait_s}).scalar()
+            holder = None if taken else connection.execute(text("SELECT IS_USED_LOCK(:key)"), {"key": key}).scalar()
+        except SQLAlchemyError:
+            connection.close()
+            raise
+        return connection, taken, holder
 
 
 @contextmanager

@@ -213,7 +213,9 @@ class Store:
             return DiskFull(f"{place}: disk full: free some space and run again", file=str(place))
         if self.s3_environment() and _NO_SERVER.search(f"{type(error).__name__} {error}"):
             where = self.s3.endpoint or self.artifacts
-            return StorageError(f"{where}: the object store does not answer: see `maas doctor`, and run again", url=where)
+            return StorageError(
+                f"{where}: S3 does not answer (settings s3.endpoint): see `maas doctor`, and run again", url=where
+            )
         return failures.explain(error, f"MLflow store {self.database}" if "://" not in self.database else self.database)
 
 

@@ -169,7 +169,7 @@ class S3Storage:
             raise self._translate(error, path) from error
         except (BotoCoreError, boto3.exceptions.Boto3Error) as error:
             line = str(error).split("\n", 1)[0]
-            raise StorageDown(f"{self._url(path)}: the object store does not answer: {line}", path=path) from error
+            raise StorageDown(f"{self._url(path)}: S3 does not answer (settings s3.endpoint): {line}", path=path) from error
 
     def _translate(self, error: ClientError, path: str) -> StorageError:
         code = str(error.response["Error"]["Code"])

@@ -6,15 +6,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from py4j.protocol import Py4JError  # type: ignore[import-untyped]
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import DataType
 
-from core.errors import ConfigError, SourceError
-from core.lake.failures import root_cause
+from core.errors import ConfigError, SourceDown, SourceError
+from core.lake.failures import is_server_down, root_cause
 from etl.sources.dialect import SQLITE, Dialect, dialect_of
 
 _MYSQL = {
@@ -69,7 +69,14 @@ class Database:
             yield
         except (PySparkException, Py4JError) as error:
             reason = root_cause(error).replace(self.url, "URL")
-            raise SourceError(f"table {table!r} cannot be read ({self.dialect.name}): {reason}") from error
+            kind = SourceDown if is_server_down(reason) else SourceError
+            raise kind(f"table {table!r} cannot be read ({self._server}): {reason}") from error
+
+    @property
+    def _server(self) -> str:
+        """What it is, and the host and port of one that has them."""
+        place = urlsplit(self.url.removeprefix("jdbc:")).netloc.rpartition("@")[2]
+        return f"{self.dialect.name} at {place}" if place else self.dialect.name
 
     def _options(self) -> dict[str, str]:
         name = self.dialect.name

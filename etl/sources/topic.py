@@ -15,7 +15,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from core.contracts import Interval
-from core.errors import SourceError
+from core.errors import SourceDown, SourceError
 from etl.sources.source import Plan, Position, Range, Session
 
 _WAIT_S = 10.0
@@ -130,9 +130,9 @@ class TopicSource:
                 raise SourceError(
                     f"Kafka at {self.servers}: no such topic: {self.topic!r}: check the source's 'topic'"
                 ) from error
-            raise SourceError(
-                f"Kafka at {self.servers} cannot be asked about topic {self.topic!r}: {reason.str()}: see that the broker runs, "
-                "then run again"
+            raise SourceDown(
+                f"Kafka at {self.servers} (settings kafka.servers, or the source's own) cannot be asked about topic "
+                f"{self.topic!r}: {reason.str()}: see that the broker runs, then run again"
             ) from error
 
 

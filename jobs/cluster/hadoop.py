@@ -187,7 +187,7 @@ def _yarn(site: Site) -> Mapping[str, object]:
         f"{manager}.connect.retry-interval.ms": 500,
         f"{manager}.connect.max-wait.ms": 60000,
         "yarn.nm.liveness-monitor.expiry-interval-ms": 10000,
-        "yarn.am.liveness-monitor.expiry-interval-ms": 20000,
+        "yarn.am.liveness-monitor.expiry-interval-ms": 60000,  # a JVM may take half a minute to start on a busy machine
         "yarn.scheduler.minimum-allocation-mb": 128,
         "yarn.scheduler.maximum-allocation-mb": size.memory_mb,
         f"{node}.hostname": HOST,

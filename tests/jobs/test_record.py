@@ -127,7 +127,9 @@ def test_a_journal_that_is_down_stops_a_step_before_it_does_anything(root):
     def never(context):
         raise AssertionError("it ran")
 
-    with pytest.raises(StorageError, match=r"mongodb://127\.0\.0\.1:1/maas: the journal's server does not answer: see") as caught:
+    with pytest.raises(
+        StorageError, match=r"mongodb://127\.0\.0\.1:1/maas: MongoDB does not answer \(settings journal\.url\): see"
+    ) as caught:
         run(root, never, MAAS__JOURNAL__URL="mongodb://127.0.0.1:1/maas")
     assert "\n" not in caught.value.message
 

@@ -25,7 +25,9 @@ def test_an_address_of_another_kind_is_refused(url):
 
 
 def test_a_server_that_is_down_is_said_in_one_line():
-    with pytest.raises(StorageError, match="does not answer: see `maas doctor`") as caught:
+    with pytest.raises(
+        StorageError, match=r"MySQL does not answer \(settings database\.url, mlflow\.database\): see `maas doctor`"
+    ) as caught:
         Database.open(URL, SecretStr("hunter2"))
     assert "\n" not in caught.value.message and "hunter2" not in caught.value.message
 

@@ -9,7 +9,8 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from core.contracts import TableName
-from core.errors import CorruptFile, StorageDown, TableError
+from core.database.engine import address
+from core.errors import CorruptFile, StorageDown, StorageError, TableError
 from core.hadoop import client_options
 from core.lake.catalog import Lake
 from core.lake.compaction import compact
@@ -111,6 +112,20 @@ def test_a_table_is_compacted_vacuumed_and_held(spark: SparkSession, cluster: Se
         holds.release(table, 1)
     assert vacuum(holds, table, now + timedelta(minutes=1)).files
     lake.files.remove(min(held))  # gone already
+
+
+def test_a_lock_waits_for_a_server_that_restarts(services, cluster: Settings, table: TableName):
+    lake = Lake.of(cluster)
+    services.kill("mariadb")
+    with lake.exclusive(table):
+        assert services.wait_up("mariadb").restarts
+
+
+def test_a_server_that_stays_away_is_one_line(table: TableName):
+    locks = MySqlLocks(address("mysql+pymysql://maas@127.0.0.1:1/maas"), "x", patience_s=0)
+    said = rf"no lock for {table} at .*127\.0\.0\.1:1/maas: MySQL does not answer \(settings database\.url"
+    with pytest.raises(StorageError, match=said), locks.hold(str(table), 1):
+        pass
 
 
 def test_no_namenode_is_one_line(spark: SparkSession, cluster: Settings, table: TableName):

@@ -4,6 +4,7 @@ import json
 import socket
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
@@ -13,7 +14,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from core.contracts import Interval, TableName
-from core.errors import ConfigError, SourceError
+from core.errors import ConfigError, SourceDown, SourceError
 from core.lake.catalog import Lake
 from core.lake.tables import read_table
 from core.settings import Settings
@@ -100,7 +101,7 @@ class Door:
     """A way to the server that falls shut after so many bytes of answers."""
 
     def __init__(self, server: tuple[str, int], bytes_left: int) -> None:
-        self.server, self.bytes_left = server, bytes_left
+        self.server, self.bytes_left, self.shut = server, bytes_left, threading.Event()
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -125,6 +126,14 @@ class Door:
             end.close()
         if self.bytes_left <= 0:
             self.listener.close()
+            self.shut.set()
+
+    def open_again(self, after_s: float) -> None:
+        """Open for good, so many seconds after it fell shut."""
+        assert self.shut.wait(60)
+        time.sleep(after_s)
+        self.bytes_left, self.listener = 1 << 40, socket.create_server(("127.0.0.1", self.port))
+        threading.Thread(target=self._accept, daemon=True).start()
 
 
 def _received(source: socket.socket) -> bytes:
@@ -160,11 +169,26 @@ def test_a_server_that_dies_while_it_is_read_leaves_nothing_half_written(
     name = source.url.rpartition("/")[2]
     # when
     for _ in range(2):  # it dies, and then it is down
-        with pytest.raises(SourceError) as caught:
-            ingest(lambda: spark, lake, replace(source, url=f"jdbc:mysql://127.0.0.1:{door.port}/{name}"), RAW, app="t")
+        through = replace(source, url=f"jdbc:mysql://127.0.0.1:{door.port}/{name}")
+        with pytest.raises(SourceDown) as caught:
+            ingest(lambda: spark, lake, through, RAW, app="t", patience_s=0)
         assert "\n" not in caught.value.message
     # then
     assert not lake.exists(RAW)
     # and when it is back
     assert ingest(lambda: spark, lake, source, RAW, app="t").rows == 5_000
+    assert read_table(spark, lake, RAW).select("_offset").distinct().count() == 5_000
+
+
+def test_a_server_that_dies_and_comes_back_within_seconds_is_read_to_its_end(
+    spark: SparkSession, tmp_path: Path, source: DatabaseSource, mysql: Execute, door: Door
+):
+    lake = Lake(tmp_path / "lake")
+    mysql("CREATE TABLE t (id INT PRIMARY KEY, text CHAR(200))")
+    mysql("INSERT INTO t SELECT seq, REPEAT('x', 200) FROM seq_1_to_5000")
+    back = threading.Thread(target=door.open_again, args=(3,))
+    back.start()
+    through = replace(source, url=f"jdbc:mysql://127.0.0.1:{door.port}/{source.url.rpartition('/')[2]}")
+    assert ingest(lambda: spark, lake, through, RAW, app="t").rows == 5_000
+    back.join()
     assert read_table(spark, lake, RAW).select("_offset").distinct().count() == 5_000

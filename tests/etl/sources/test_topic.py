@@ -146,7 +146,8 @@ def test_a_topic_that_was_made_anew_is_told_apart(spark: SparkSession, make_topi
 
 def test_a_broker_that_is_down_is_one_line(spark: SparkSession):
     with pytest.raises(
-        SourceError, match=r"Kafka at 127\.0\.0\.1:1 cannot be asked about topic 'x': .*see that the broker"
+        SourceError,
+        match=r"Kafka at 127\.0\.0\.1:1 \(settings kafka\.servers, .*\) cannot be asked about topic 'x': .*see that the broker",
     ) as caught:
         TopicSource("127.0.0.1:1", "x").plan(lambda: spark, None)
     assert "\n" not in caught.value.message
