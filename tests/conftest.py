@@ -1,5 +1,6 @@
 """What every test may use: one Spark session and one cluster for the whole run."""
 
+import json
 import os
 import shutil
 import signal
@@ -26,6 +27,8 @@ from jobs.cluster.services_file import OFFSET
 from jobs.processes import ServiceState, members, send
 
 ROOT = Path(__file__).parents[1]
+KEPT_HOME = "MAAS_KEPT_HOME"
+"""The variable that names the home folder of the cluster that a run starts, kept for the next run; else it is a new one."""
 
 
 @pytest.fixture(scope="session")
@@ -44,8 +47,10 @@ class Services:
     """A cluster that this run started, whose services a test may kill."""
 
     def __init__(self, home: Path) -> None:
-        base = load_settings(ROOT, "cluster", {})
-        self.environment = beside.variables(base, beside.free_offset(base), str(home))
+        base, kept = load_settings(ROOT, "cluster", {}), home / "environment.json"
+        if not kept.is_file():
+            kept.write_text(json.dumps(beside.variables(base, beside.free_offset(base), str(home))))
+        self.environment: dict[str, str] = json.loads(kept.read_text())
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv(OFFSET, self.environment[OFFSET])
             local.up(self.settings)
@@ -75,13 +80,16 @@ class Services:
 
 @pytest.fixture(scope="session")
 def services() -> Iterator[Services]:
-    """A cluster of this run's own, at free ports; ended with the run."""
-    home = Path(tempfile.mkdtemp(prefix="maas-cluster-"))
+    """A cluster of this run's own, at free ports; ended with the run. Its home is a new folder, or one that is kept."""
+    kept = os.environ.get(KEPT_HOME)
+    home = Path(kept or tempfile.mkdtemp(prefix="maas-cluster-")).absolute()
+    home.mkdir(parents=True, exist_ok=True)
     home.chmod(0o711)  # MariaDB runs as another user
     running = Services(home)
     yield running
     running.down()
-    shutil.rmtree(home)
+    if not kept:
+        shutil.rmtree(home)
 
 
 @pytest.fixture(scope="session")
