@@ -23,7 +23,8 @@ _LOST = ("FILE_NOT_EXIST", "DELTA_FILE_NOT_FOUND")
 _DATA_FILE = re.compile(r"(?:hdfs://[^/\s]+|file:(?://)?)?(/[^\n'\"]*?\.parquet)\b")
 _OUTSIDE = re.compile(r"\b(?:java\.sql\.SQL|com\.mysql\.cj\.|org\.sqlite\.|org\.apache\.kafka\.|Cannot fetch offset)")
 _DOWN = re.compile(
-    "Communications link failure|Connection refused|Connection reset|[Ss]hutdown in progress|TimeoutException|Timeout expired"
+    "Communications link failure|unexpectedly lost|Connection (?:refused|reset|is closed)|[Ss]hutdown in progress|"
+    "TimeoutException|Timeout expired"
 )
 _CONFLICT = re.compile(r"DELTA_CONCURRENT_|DELTA_PROTOCOL_CHANGED|DELTA_METADATA_CHANGED|\bio\.delta\.exceptions\.Concurrent")
 _NO_NAMENODE = ("failed on connection exception", "SafeModeException", "Name node is in safe mode", "NoRouteToHostException")

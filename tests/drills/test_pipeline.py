@@ -23,18 +23,8 @@ SERVICES = ("datanode1", "namenode", "nodemanager", "mariadb", "kafka", "mongodb
 FAULTS = (*SERVICES, "executor", "driver")
 ON_YARN = ("nodemanager", "executor", "driver")
 
-ALWAYS = {
-    ("ingest", "kafka"),
-    ("ingest", "driver"),
-    ("extract", "namenode"),
-    ("standardize", "datanode1"),
-    ("train", "executor"),
-    ("publish", "mariadb"),
-    ("publish", "mongodb"),
-    ("publish", "s3"),
-    ("score", "nodemanager"),
-}
-"""The drills of every test run: each fault in a step where it matters."""
+ALWAYS = {("publish", "mariadb"), ("publish", "mongodb"), ("publish", "s3"), ("train", "mariadb")}
+"""The drills of every test run: those that need no session of Spark."""
 
 CASES = [
     pytest.param(step, fault, id=f"{step}-{fault}", marks=() if (step, fault) in ALWAYS else pytest.mark.drills)

@@ -101,7 +101,8 @@ class Door:
     """A way to the server that falls shut after so many bytes of answers."""
 
     def __init__(self, server: tuple[str, int], bytes_left: int) -> None:
-        self.server, self.bytes_left, self.shut = server, bytes_left, threading.Event()
+        self.server, self.bytes_left = server, bytes_left
+        self.shut, self.closed = threading.Event(), threading.Event()
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -124,13 +125,16 @@ class Door:
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
             end.close()
-        if self.bytes_left <= 0:
-            self.listener.close()
+        if self.bytes_left <= 0 and not self.shut.is_set():
             self.shut.set()
+            with suppress(OSError):
+                self.listener.shutdown(socket.SHUT_RDWR)  # wakes who waits in accept, and holds the port
+            self.listener.close()
+            self.closed.set()
 
     def open_again(self, after_s: float) -> None:
         """Open for good, so many seconds after it fell shut."""
-        assert self.shut.wait(60)
+        assert self.closed.wait(60)
         time.sleep(after_s)
         self.bytes_left, self.listener = 1 << 40, socket.create_server(("127.0.0.1", self.port))
         threading.Thread(target=self._accept, daemon=True).start()
