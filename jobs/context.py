@@ -98,15 +98,20 @@ def read_interval(start: str | None, end: str | None) -> Interval | None:
     return Interval.parse(start, end)
 
 
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that the command of every step has: the interval that a run is about, and the profile."""
+    parser.add_argument("--from", dest="start", help="begin of the interval that the run is about (ISO 8601, UTC)")
+    parser.add_argument("--to", dest="end", help="end of the interval (default: a day after its begin)")
+    parser.add_argument("--profile", help="folder of conf/ whose settings apply")
+
+
 def step_main(step: Callable[[Context], Report], arguments: Sequence[str] | None = None) -> None:
     """The entry point of ``python -m jobs.STEP`` and ``spark-submit jobs/STEP.py``; errors of ours become one line."""
     from jobs.record import record  # it needs this module
 
     parser = argparse.ArgumentParser(description=(step.__doc__ or "").split("\n", 1)[0])
     parser.add_argument("pipeline", help="name of a file in conf/pipelines")
-    parser.add_argument("--from", dest="start", help="begin of the interval that the run is about (ISO 8601, UTC)")
-    parser.add_argument("--to", dest="end", help="end of the interval (default: a day after its begin)")
-    parser.add_argument("--profile", help="folder of conf/ whose settings apply")
+    add_options(parser)
     options = parser.parse_args(arguments)
     with one_line_errors():
         interval = read_interval(options.start, options.end)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 
-from core.contracts import Layer, ModelUid, TableName
+from core.contracts import Interval, Layer, ModelUid, TableName
 from core.errors import ConfigError
 from core.lake.tables import overwrite, read_table
 from core.registry.bundles import BundleCache
 from core.settings import Settings, load_settings
-from jobs.context import Context, Report, open_context
+from jobs.context import Context, Report, add_options, open_context, read_interval
 from jobs.failures import one_line_errors
+from jobs.record import record
 from serving.batch import score
 
 
@@ -19,10 +21,15 @@ def score_default(context: Context) -> Report:
     return _score(context, table=None, into=None, model=None)
 
 
-def score_table(settings: Settings, pipeline: str, *, table: str | None, into: str | None, model: str | None) -> Report:
-    """Score ``table`` with ``model`` (a UID) and put the answers into ``into``; None means what the pipeline file says."""
-    with open_context(settings, pipeline) as context:
-        return _score(context, table=table, into=into, model=model)
+def score_table(
+    settings: Settings, pipeline: str, *, table: str | None, into: str | None, model: str | None, interval: Interval | None = None
+) -> Report:
+    """Score ``table`` with ``model`` (a UID) and put the answers into ``into``; None means what the pipeline file says.
+
+    It is an attempt of the step score in the run journal. The whole table is scored, whatever ``interval`` the run is about.
+    """
+    with open_context(settings, pipeline, interval=interval) as context:
+        return record("score", partial(_score, table=table, into=into, model=model), context)
 
 
 def _score(context: Context, *, table: str | None, into: str | None, model: str | None) -> Report:
@@ -63,11 +70,12 @@ def main() -> None:
     parser.add_argument("--table", help="table to score (default: the pipeline's)")
     parser.add_argument("--into", help="table for the scores (default: the pipeline's)")
     parser.add_argument("--model", help="model UID (default: the pipeline's model and alias)")
-    parser.add_argument("--profile", help="folder of conf/ whose settings apply")
+    add_options(parser)
     options = parser.parse_args()
     with one_line_errors():
-        settings = load_settings(profile=options.profile)
-        report = score_table(settings, options.pipeline, table=options.table, into=options.into, model=options.model)
+        settings, interval = load_settings(profile=options.profile), read_interval(options.start, options.end)
+        asked = {"table": options.table, "into": options.into, "model": options.model}
+        report = score_table(settings, options.pipeline, **asked, interval=interval)
     for line in report.lines:
         print(line)
 

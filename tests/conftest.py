@@ -215,8 +215,15 @@ def mysql(cluster: Settings) -> Iterator[Callable[[str], None]]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that need the cluster come last, and are marked."""
+    """Tests that need the cluster come last, and are marked; of those the ones that use our session come first.
+
+    A JVM that is started beside native HDFS clients may wait for ever: its start forks a process that has their threads.
+    """
     for item in items:
-        if {"cluster", "shared_environment", "services"} & {*getattr(item, "fixturenames", ())}:
+        if {"shared_environment", "services"} & {*getattr(item, "fixturenames", ())}:
             item.add_marker("cluster")
-    items.sort(key=lambda item: item.get_closest_marker("cluster") is not None)
+    items.sort(key=lambda item: (needs := item.get_closest_marker("cluster") is not None, needs and not _uses_spark(item)))
+
+
+def _uses_spark(item: pytest.Item) -> bool:
+    return "spark" in getattr(item, "fixturenames", ())

@@ -49,7 +49,7 @@ class MaasOperator(BaseOperator):
     def execute(self, context: Mapping[str, Any]) -> None:
         """Run the command; raises AirflowFailException where another try would fail as well."""
         arguments = _interval(context) if self.interval else []
-        done = self._hook.run_command([*self.command, *arguments], env={**os.environ, **self.environment})
+        done = self._hook.run_command([*self.command, *arguments], env={**_own(os.environ), **self.environment})
         status = str(done.exit_code)
         if status in self.skip:
             raise AirflowSkipException(f"{self.skip[status]}: {done.output}")
@@ -61,6 +61,11 @@ class MaasOperator(BaseOperator):
     def on_kill(self) -> None:
         """End the command and its children: the task was cleared, or took longer than its timeout."""
         self._hook.send_sigterm()
+
+
+def _own(variables: Mapping[str, str]) -> dict[str, str]:
+    """Without Airflow's options: its keys are none of a command's business."""
+    return {name: value for name, value in variables.items() if not name.startswith("AIRFLOW__")}
 
 
 def _interval(context: Mapping[str, Any]) -> list[str]:
