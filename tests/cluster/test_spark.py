@@ -36,7 +36,7 @@ def standalone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     place = ["--host", "127.0.0.1", "--webui-port", "0"]
     with ExitStack() as stack:
         start(stack, folder, "Master", *place, "--port", str(port))
-        require_master(f"spark://127.0.0.1:{port}", None)
+        await_port(port)
         start(
             stack,
             folder,
@@ -51,6 +51,16 @@ def standalone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             f"spark://127.0.0.1:{port}",
         )
         yield f"spark://127.0.0.1:{port}"
+
+
+def await_port(port: int) -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        assert time.monotonic() < deadline, "the master does not start"
+        time.sleep(0.2)
 
 
 def start(stack: ExitStack, folder: Path, kind: str, *arguments: str) -> None:
