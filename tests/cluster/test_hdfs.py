@@ -43,7 +43,7 @@ def write(client, path, data=CONTENT, replication=2):
 def web_written(services, path):
     """Whether a DataNode took the file; the NameNode may send a writer to the dead one."""
     request = {"op": "CREATE", "user.name": "maas", "overwrite": "true", "replication": "2"}
-    place = httpx.put(f"{services.settings.hdfs.web[0]}/webhdfs/v1{path}", params=request).headers["location"]
+    place = httpx.put(f"{services.settings.hdfs.web[0]}/webhdfs/v1{path}", params=request, timeout=60).headers["location"]
     try:
         return httpx.put(place, content=CONTENT, timeout=60).status_code == 201
     except httpx.TransportError:
@@ -57,7 +57,10 @@ def read(client, path):
 
 def web_read(services, path):
     answer = httpx.get(
-        f"{services.settings.hdfs.web[0]}/webhdfs/v1{path}", params={"op": "OPEN", "user.name": "maas"}, follow_redirects=True
+        f"{services.settings.hdfs.web[0]}/webhdfs/v1{path}",
+        params={"op": "OPEN", "user.name": "maas"},
+        follow_redirects=True,
+        timeout=60,
     )
     return answer.raise_for_status().status_code, answer.content
 
@@ -73,7 +76,9 @@ def await_replicas(services, path, count):
     deadline = time.monotonic() + 60
     while True:
         answer = httpx.get(
-            f"{services.settings.hdfs.web[0]}/webhdfs/v1{path}", params={"op": "GET_BLOCK_LOCATIONS", "user.name": "maas"}
+            f"{services.settings.hdfs.web[0]}/webhdfs/v1{path}",
+            params={"op": "GET_BLOCK_LOCATIONS", "user.name": "maas"},
+            timeout=60,
         )
         blocks = answer.json()["LocatedBlocks"]["locatedBlocks"]
         if blocks and all(len(block["locations"]) == count for block in blocks):
