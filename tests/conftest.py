@@ -102,15 +102,22 @@ def shared_environment(request: pytest.FixtureRequest) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def make_environment(shared_environment: dict[str, str]) -> Callable[[], dict[str, str]]:
-    """Makes variables under which a command uses the cluster with databases, bucket and folders of its own."""
-    return lambda: own_names(shared_environment)
+def make_environment(shared_environment: dict[str, str]) -> Callable[[Path], dict[str, str]]:
+    """Makes variables under which a command uses the cluster with a home folder, databases, bucket and folders of its own."""
+
+    def make(home: Path) -> dict[str, str]:
+        services = Path(shared_environment["MAAS__HOME"])
+        shutil.copytree(services / "hadoop", home / "hadoop")
+        shutil.copy(services / "secrets.yaml", home)
+        return own_names({**shared_environment, "MAAS__HOME": str(home)})
+
+    return make
 
 
 @pytest.fixture(scope="session")
-def cluster_environment(make_environment: Callable[[], dict[str, str]]) -> dict[str, str]:
-    """Those that the tests of this run share."""
-    return make_environment()
+def cluster_environment(shared_environment: dict[str, str]) -> dict[str, str]:
+    """Variables with databases, bucket and folders that the tests of this run share."""
+    return own_names(shared_environment)
 
 
 @pytest.fixture(scope="session")

@@ -289,14 +289,14 @@ def copy_lake(lake: Lake, target: str, versions: dict[str, int]) -> None:
 
 
 @pytest.fixture(scope="session")
-def prepared(services: Any, cluster_environment: dict[str, str]) -> Prepared:
+def prepared(services: Any, make_environment: Callable[[Path], dict[str, str]]) -> Prepared:
     """Two runs of the pipeline with days added between; those of an earlier run in a home that was kept."""
     home = Path(services.environment["MAAS__HOME"])
     kept = home / "prepared.json"
     if kept.is_file():
         environment, *versions = json.loads(kept.read_text())
         return Prepared(Platform(environment, home / "reference"), *versions)
-    environment = {**cluster_environment, **HERE}
+    environment = {**make_environment(home / "airline"), **HERE}
     platform = Platform(environment, home / "reference")
     versions = [run(platform, FIRST, "ingest", "extract", "standardize"), run(platform, ALL)]
     kept.write_text(json.dumps([environment, *versions]))

@@ -11,7 +11,7 @@ from core.registry.versions import Registry
 from jobs.cluster.services_file import OFFSET, ServicesFile
 from jobs.run import STEPS
 
-pytestmark = pytest.mark.timeout(1800)  # the first test waits for two pipelines
+pytestmark = [pytest.mark.masters, pytest.mark.timeout(1800)]  # the first test waits for two pipelines
 
 ROOT = Path(__file__).parents[2]
 AIRLINE = ("--days", "24", "--every", "4")
@@ -30,32 +30,31 @@ EASY = "CAST((f.minute_of_day > 780) = (f.distance > 900) AS DOUBLE)"
 
 
 @pytest.fixture(scope="module")
-def small(shared_environment, tmp_path_factory):
-    """The variables of a project and a home folder of its own, whose airline has 24 days."""
-    folder, services = tmp_path_factory.mktemp("small"), Path(shared_environment["MAAS__HOME"])
+def small(tmp_path_factory):
+    """The variables of a project whose airline has 24 days."""
+    folder = tmp_path_factory.mktemp("small")
     shutil.copytree(ROOT / "conf", folder / "conf")
     (folder / "conf/cluster/pipelines/flights.yaml").write_text(SMALL)
     pipeline = folder / "conf/pipelines/flights.yaml"
     pipeline.write_text(pipeline.read_text().replace(LATE, EASY))
-    home = folder / "home"
-    shutil.copytree(services / "hadoop", home / "hadoop")
-    shutil.copy(services / "secrets.yaml", home)
     jars = {"MAAS__SPARK__JARS": str(ROOT / "jars/spark"), "PYTHONPATH": str(ROOT)}
-    return {"MAAS_ROOT": str(folder), "MAAS__HOME": str(home), **jars}
+    return {"MAAS_ROOT": str(folder), **jars}
 
 
 @pytest.fixture(scope="module")
-def on_yarn(small, make_environment, open_platform):
-    platform = open_platform(make_environment() | small)
+def on_yarn(small, make_environment, open_platform, tmp_path_factory):
+    platform = open_platform(make_environment(tmp_path_factory.mktemp("yarn")) | small)
     seeded = platform.run("python", "-m", "jobs.airline", *AIRLINE)
     assert seeded.returncode == 0, seeded.stdout + seeded.stderr
     return submit_all(platform)
 
 
 @pytest.fixture(scope="module")
-def on_spark(on_yarn, small, make_environment, open_platform):
+def on_spark(on_yarn, small, make_environment, open_platform, tmp_path_factory):
     """A lake, databases and a bucket of its own, filled from the same sources by executors of Spark's own cluster."""
-    environment = make_environment() | small | {name: on_yarn.environment[name] for name in SOURCES}
+    environment = (
+        make_environment(tmp_path_factory.mktemp("spark")) | small | {name: on_yarn.environment[name] for name in SOURCES}
+    )
     platform = open_platform(environment)
     started = platform.maas("cluster", "up", "--only", "spark")
     assert started.returncode == 0, started.stdout + started.stderr
