@@ -57,13 +57,13 @@ tests: setup-cluster setup-airflow ## pytest (ARGS="-k …" for some)
 	@$(BIN)/pytest $(ARGS)
 
 test-cluster: setup-cluster ## the tests that need the cluster; they start one of their own
-	@$(BIN)/pytest -m "cluster and not drills and not masters" $(ARGS)
+	@$(BIN)/pytest -m "cluster and not drills and not masters and not profiles" $(ARGS)
 
 test-dags: setup setup-airflow ## Airflow reads and runs our DAGs
 	@$(BIN)/pytest -m dags $(ARGS)
 
 test-profiles: setup-cluster ## the whole pipeline on both profiles, every row compared
-	@$(BIN)/pytest tests/e2e/test_cluster_profile.py $(ARGS)
+	@$(BIN)/pytest -m profiles $(ARGS)
 
 test-masters: setup-cluster ## every step by spark-submit on YARN and on Spark's own cluster, rows compared
 	@$(BIN)/pytest -m masters $(ARGS)

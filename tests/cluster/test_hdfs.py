@@ -73,7 +73,7 @@ def bean(services, name):
 
 def await_replicas(services, path, count):
     """Wait until all blocks of a file lie on ``count`` DataNodes; gives the block names."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while True:
         answer = httpx.get(
             f"{services.settings.hdfs.web[0]}/webhdfs/v1{path}",

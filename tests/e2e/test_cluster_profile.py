@@ -7,7 +7,7 @@ import pytest
 from core.contracts import Layer, ModelUid
 from core.registry.versions import Registry
 
-pytestmark = pytest.mark.timeout(1800)  # the first test waits for whole pipelines
+pytestmark = [pytest.mark.profiles, pytest.mark.timeout(1800)]  # the first test waits for whole pipelines
 
 
 @pytest.mark.parametrize("layer", [Layer.EXTRACTED, Layer.QUARANTINE, Layer.FEATURES, Layer.SCORED])
