@@ -17,7 +17,7 @@ from jobs.cluster import local
 from jobs.processes import Record
 from jobs.supervisor import RECORD
 
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = [pytest.mark.drills, pytest.mark.timeout(1800)]
 
 ROOT = Path(__file__).parents[2]
 STEPS = ("ingest", "extract", "standardize", "train", "publish", "score")
@@ -42,14 +42,8 @@ SAYS = {
 }
 """How a line names a service and its setting."""
 
-ALWAYS = {("mariadb", "publish"), ("s3", "publish")}
-"""The drills of every test run."""
 
-CASES = [
-    pytest.param(name, step, id=f"{name}-{step}", marks=() if (name, step) in ALWAYS else pytest.mark.drills)
-    for name in WAITS
-    for step in STEPS
-]
+CASES = [pytest.param(name, step, id=f"{name}-{step}") for name in WAITS for step in STEPS]
 
 
 @pytest.mark.parametrize(("name", "step"), CASES)
@@ -135,7 +129,6 @@ def answers(port):
     return False
 
 
-@pytest.mark.drills
 def test_a_model_server_answers_with_all_services_down(services, server):
     with held_down(services, *WAITS):
         assert answers(server)

@@ -16,18 +16,16 @@ import requests
 from jobs.cluster import local
 from jobs.processes import members
 
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = [pytest.mark.drills, pytest.mark.timeout(1800)]
 
 STEPS = ("ingest", "extract", "standardize", "train", "publish", "score")
 SERVICES = ("datanode1", "namenode", "nodemanager", "mariadb", "kafka", "mongodb", "s3")
 FAULTS = (*SERVICES, "executor", "driver")
 ON_YARN = ("nodemanager", "executor", "driver")
 
-ALWAYS = {("publish", "mariadb"), ("publish", "mongodb"), ("publish", "s3"), ("train", "mariadb")}
-"""The drills of every test run: those that need no session of Spark."""
 
 CASES = [
-    pytest.param(step, fault, id=f"{step}-{fault}", marks=() if (step, fault) in ALWAYS else pytest.mark.drills)
+    pytest.param(step, fault, id=f"{step}-{fault}")
     for step in STEPS
     for fault in FAULTS
     if (step, fault) != ("publish", "executor")  # this step has none

@@ -5,9 +5,12 @@ import re
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import pytest
 
 from core.contracts import ModelUid, TableName
 from core.registry.versions import Registry
+
+pytestmark = pytest.mark.upkeep
 
 ROOT = Path(__file__).parents[2]
 DRIFTED = 3
