@@ -80,7 +80,7 @@ def test_a_restored_cluster_platform_answers_the_same(spark, cluster, tmp_path):
     assert (content(lake, FLIGHTS), both(spark, lake)) == known
     assert take(spark, lake, logs, "one\ntwo\nthree\n") == 1
     # and a data file that is missing is named, while the other stores are restored
-    gone = lake.snapshot(OPS).files[0]
+    (gone,) = lake.snapshot(OPS, 0).files
     lake.files.remove(gone)
     lake.files.remove_folder(f"{lake.path(OPS)}/_delta_log")
     lines = restore(settings, place, force=True)
