@@ -59,7 +59,7 @@ tests: setup-cluster setup-airflow ## pytest (ARGS="-k …" for some)
 test-cluster: setup-cluster ## the tests that need the cluster; they start one of their own
 	@$(BIN)/pytest -m "cluster and not drills and not masters and not profiles" $(ARGS)
 
-test-dags: setup setup-airflow ## Airflow reads and runs our DAGs
+test-dags: setup-airflow ## Airflow reads and runs our DAGs
 	@$(BIN)/pytest -m dags $(ARGS)
 
 test-profiles: setup-cluster ## the whole pipeline on both profiles, every row compared

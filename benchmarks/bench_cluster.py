@@ -48,7 +48,8 @@ def cluster(home: Path) -> Iterator[tuple[Environment, int]]:
     took = time.perf_counter() - begun
     settings = load_settings(ROOT, "cluster", environment)
     try:
-        seconds = dict(_UP.findall((home / "logs" / "supervisor.jsonl").read_text(encoding="utf-8")))
+        logs = "".join(file.read_text(encoding="utf-8") for file in sorted((home / "logs").glob("supervisor-*.jsonl")))
+        seconds = dict(_UP.findall(logs))
         held = local.memory(settings)
         print(f"{'service':<18}{'up after s':>11}{'MB':>7}")
         for name, memory in held.items():
