@@ -9,10 +9,10 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from core.contracts import Interval, TableName
-from core.database.failures import persist
 from core.errors import SourceDown
 from core.lake.catalog import Lake
 from core.lake.tables import append
+from core.retries import persist
 from etl.sources.source import Position, Session, Source
 
 RAW_COLUMNS = ("_source", "_offset", "_batch", "_ingested_at", "_header", "value")

@@ -15,6 +15,7 @@ from typing import Any, Self
 import psutil
 
 from core.errors import CorruptFile
+from core.storage.whole import write_whole
 
 MARK = "MAAS_SERVICE"
 """In the environment of each process of ours: run folder and service, so that a child is known when its parent is gone."""
@@ -96,10 +97,7 @@ class Record:
 
 def write_json(path: Path, document: Any) -> None:
     """Replace a file that only its owner may read, whole or not at all."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.touch(mode=0o600)
-    part.write_text(json.dumps(document, indent=1), encoding="utf-8")
-    part.rename(path)
+    write_whole(path, json.dumps(document, indent=1).encode())
 
 
 def start(service: Service, run: Path) -> subprocess.Popen[bytes]:

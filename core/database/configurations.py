@@ -13,10 +13,10 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import IntegrityError
 
-from core.database import failures
 from core.database.database import Database
 from core.database.schema import configurations as table
 from core.errors import ConfigError
+from core.retries import persist
 
 PIPELINE, OVERLAY, RULES = "pipeline", "overlay", "rules"
 
@@ -59,7 +59,7 @@ class Configurations:
                     raise
             return self.get(kind, name, digest=digest)
 
-        return failures.persist(once, lambda error: isinstance(error, IntegrityError))
+        return persist(once, lambda error: isinstance(error, IntegrityError))
 
     def find(self, kind: str, name: str, digest: str) -> Configuration | None:
         """The version with that digest, or None."""

@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from core.database import failures
 from core.database.engine import MYSQL, address, open_engine, place
 from core.database.migrate import migrate
+from core.retries import persist
 from core.settings import Settings
 
 T = TypeVar("T")
@@ -72,7 +73,7 @@ class Database:
                 return action(connection)
 
         try:
-            return failures.persist(once, lambda error: failures.is_busy(error) or failures.is_gone(error))
+            return persist(once, lambda error: failures.is_busy(error) or failures.is_gone(error))
         except IntegrityError:  # for the caller, who knows what it means
             raise
         except SQLAlchemyError as error:

@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import errno
-import random
 import re
-import time
-from collections.abc import Callable, Iterator
-from typing import TypeVar
+from collections.abc import Iterator
 
 from core.errors import DiskFull, MaasError, StorageError
-
-T = TypeVar("T")
-
-WAIT_S = 60.0
-"""How long a call is tried again."""
+from core.retries import WAIT_S
 
 _CODE = re.compile(r"\((\d{4}), ")
 _BUSY = frozenset({1205, 1213, 1020})  # lock wait, deadlock, MariaDB's "record has changed since last read"
@@ -73,24 +66,6 @@ def explain(error: BaseException, place: str) -> MaasError:
     if is_busy(error):
         return StorageError(f"{place}: other processes held it for {WAIT_S:.0f} s: run again", **facts)
     return StorageError(f"{place}: {first_line(error)}", **facts)
-
-
-def persist(action: Callable[[], T], passes: Callable[[Exception], bool], *, wait_s: float = WAIT_S) -> T:
-    """The result of ``action``, tried again, with growing pauses, while it raises what ``passes`` and ``wait_s`` last.
-
-    They begin with the first failure: what failed after an hour is tried again too.
-    """
-    deadline, pause = float("inf"), 0.02
-    while True:
-        try:
-            return action()
-        except Exception as error:
-            now = time.monotonic()
-            deadline = min(deadline, now + wait_s)
-            if not passes(error) or now >= deadline:
-                raise
-            time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 — spreads writers, guards nothing
-            pause = min(2 * pause, 1.0)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -16,6 +16,7 @@ from pymongo.errors import AutoReconnect, DuplicateKeyError, InvalidURI, PyMongo
 from core.database import failures
 from core.errors import ConfigError, StorageError
 from core.journal.journal import Entry, State
+from core.retries import persist
 
 T = TypeVar("T")
 
@@ -117,7 +118,7 @@ class MongoJournal:
     def _call(self, action: Callable[[], T]) -> T:
         """Again for a minute while the server is away, or another took the number of an attempt at the same moment."""
         try:
-            return failures.persist(action, lambda error: isinstance(error, AutoReconnect | DuplicateKeyError))
+            return persist(action, lambda error: isinstance(error, AutoReconnect | DuplicateKeyError))
         except PyMongoError as error:
             raise _explain(error, self.place) from error
 

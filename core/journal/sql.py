@@ -10,10 +10,10 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import IntegrityError
 
-from core.database import failures
 from core.database.database import Database
 from core.database.schema import journal as table
 from core.journal.journal import Entry, State
+from core.retries import persist
 
 _JSON = ("versions", "facts")
 _PAGE = 1000
@@ -45,7 +45,7 @@ class SqlJournal:
             return begun
 
         # another that took the number at the same moment is an IntegrityError: count again
-        return failures.persist(lambda: self.database.write(insert), lambda error: isinstance(error, IntegrityError))
+        return persist(lambda: self.database.write(insert), lambda error: isinstance(error, IntegrityError))
 
     def end(self, entry: Entry) -> None:
         """See Journal.end."""

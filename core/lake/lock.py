@@ -20,6 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from core.database import failures
 from core.database.engine import place
 from core.errors import StorageError, TableError
+from core.retries import persist
 
 _POLL_S = 0.05
 _WAIT_TIMEOUT_S = 31 * 86400
@@ -73,7 +74,7 @@ class MySqlLocks:
             yield
             return
         try:
-            connection, taken, holder = failures.persist(lambda: self._ask(key, wait_s), failures.is_gone, wait_s=self.patience_s)
+            connection, taken, holder = persist(lambda: self._ask(key, wait_s), failures.is_gone, wait_s=self.patience_s)
         except SQLAlchemyError as error:
             raise failures.explain(error, f"no lock for {name} at {place(self.url)}") from error
         if not taken:

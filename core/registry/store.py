@@ -20,6 +20,7 @@ from pydantic import SecretStr
 from core.database import failures
 from core.errors import ConfigError, DiskFull, MaasError, ModelNotFound, StorageError
 from core.registry import artifacts
+from core.retries import persist
 from core.settings import S3Settings, Settings
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ class Store:
             return failures.is_busy(error) or failures.is_gone(error) or _RACED in str(error)
 
         try:
-            return failures.persist(lambda: action(client), passes)
+            return persist(lambda: action(client), passes)
         except MaasError:
             raise
         except Exception as error:

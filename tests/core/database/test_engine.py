@@ -67,19 +67,3 @@ def test_what_passes_by_itself_is_known(error, busy, gone):
 )
 def test_a_full_disk_is_one(error):
     assert isinstance(failures.explain(error, "here"), DiskFull)
-
-
-def test_a_call_is_made_again_until_it_passes_or_time_is_up():
-    tried = []
-
-    def third():
-        tried.append(1)
-        if len(tried) < 3:
-            raise Refused(1213, "Deadlock found")
-        return len(tried)
-
-    assert failures.persist(third, failures.is_busy) == 3
-    tried.clear()
-    with pytest.raises(Refused):
-        failures.persist(third, failures.is_busy, wait_s=-1)
-    assert len(tried) == 1
