@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -19,14 +18,13 @@ from urllib.parse import urlsplit
 import hdfs_native
 import psutil
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from core.contracts import ModelUid, TableName
 from core.lake.catalog import Lake
 from core.registry.versions import Registry
 from core.settings import Settings, load_settings
-from training.data.files import file_system
+from tests.airline import content, small_airline
 
 ROOT = Path(__file__).parents[2]
 RESULTS = "MAAS_DRILLS_RESULTS"
@@ -35,26 +33,10 @@ RESULTS = "MAAS_DRILLS_RESULTS"
 FIRST, ALL = 20, 24
 """Days of the airline in the first run, and in the second, which every drill does again with a fault."""
 
-OVERLAY = """\
-sources:
-  flights: {url: "mysql:///flights"}
-  operations: {kind: kafka, topic: operations}
-features:
-  split: {train: [2013-01-01, 2013-01-16], validation: [2013-01-16, 2013-01-19], test: [2013-01-19, 2013-02-01]}
-task: {epochs: 8, batch_size: 128, learning_rate: 0.005}
-publish: {model: MODEL}
-"""
-LATE = "CAST(f.arrival_delay > 15 AS DOUBLE)"
-EASY = "CAST((f.minute_of_day > 780) = (f.distance > 900) AS DOUBLE)"
-"""What is learned instead: a few thousand rows teach a network that, and no logistic regression, so that the gate opens."""
-
 HERE = {"MAAS__SPARK__MASTER": "local[2,4]", "MAAS__TRAINING__LAUNCHER": "host"}
 """Spark and the ranks beside the driver, where the drill is not about YARN: a third of the time, the same servers."""
 
-BRIEF = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
-"""For JVMs that live for seconds: what they would compile costs more than it saves."""
-
-WHEN = "_ingested_at"
+WHEN = {"_ingested_at"}
 """The one column that two runs over the same records do not share."""
 
 
@@ -77,15 +59,9 @@ class Platform:
 
     @cached_property
     def variables(self) -> dict[str, str]:
-        root = self.folder / "root"
-        shutil.copytree(ROOT / "conf", root / "conf", dirs_exist_ok=True)
-        (root / "conf/cluster/pipelines/flights.yaml").write_text(OVERLAY.replace("MODEL", self.model))
-        pipeline = root / "conf/pipelines/flights.yaml"
-        pipeline.write_text(pipeline.read_text().replace(LATE, EASY))
         temporary = self.folder / "tmp"
         temporary.mkdir(exist_ok=True)
-        place = {"MAAS_ROOT": str(root), "MAAS__SPARK__JARS": str(ROOT / "jars/spark"), "TMPDIR": str(temporary)}
-        return {**self.environment, **place, "PYTHONPATH": str(ROOT), "JAVA_TOOL_OPTIONS": BRIEF}
+        return {**self.environment, **small_airline(self.folder / "root", self.model), "TMPDIR": str(temporary)}
 
     def maas(self, *arguments: str) -> "Run":
         with self.started(*arguments) as run:
@@ -119,19 +95,7 @@ class Platform:
         return {str(name): lake.version(name) or 0 for name in lake.names()}
 
     def content(self, table: str) -> pa.Table:
-        """All rows in an order of their own."""
-        lake = self.lake
-        system, files = file_system(lake.snapshot(TableName.parse(table)).files, dict(lake.options))
-        parts = []
-        for place in files:
-            with system.open(place, "rb") as file:
-                parts.append(pq.ParquetFile(file).read())
-        if not parts:  # a quarantine that took nothing has a commit and no file
-            return pa.table({})
-        found = pa.concat_tables(parts)
-        found = found.select(sorted(set(found.column_names) - {WHEN}))
-        plain = [(item.name, "ascending") for item in found.schema if not pa.types.is_nested(item.type)]
-        return found.sort_by(plain).combine_chunks()
+        return content(self.lake, table, without=WHEN)
 
     def attempts(self, step: str) -> list[dict[str, Any]]:
         """The journal's entries of a step, oldest first."""

@@ -11,14 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from core.contracts import TableName
 from core.lake.catalog import Lake
 from core.settings import Settings, load_settings
 from jobs.airline import lay_out
-from training.data.files import file_system
+from tests.airline import content, read
 
 ROOT = Path(__file__).parents[2]
 
@@ -54,21 +52,11 @@ class Platform:
         return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=1500, check=False)
 
     def rows(self, table: str, columns: list[str] | None = None) -> pa.Table:
-        lake = self.lake
-        system, files = file_system(lake.snapshot(TableName.parse(table)).files, dict(lake.options))
-        read = system.open if system else Path.open
-        parts = []
-        for place in files:
-            with read(place if system else Path(place), "rb") as file:
-                parts.append(pq.ParquetFile(file).read(columns=columns))
-        return pa.concat_tables(parts)
+        return read(self.lake, table, columns)
 
     def content(self, table: str) -> pa.Table:
         """A table's rows in an order of their own, without provenance."""
-        rows = self.rows(table)
-        rows = rows.select(sorted(set(rows.column_names) - PROVENANCE))
-        plain = [(field.name, "ascending") for field in rows.schema if not pa.types.is_nested(field.type)]
-        return rows.sort_by(plain).combine_chunks()
+        return content(self.lake, table, without=PROVENANCE)
 
     def versions(self) -> dict[str, int]:
         return {str(name): self.lake.info(name).version for name in self.lake.names()}

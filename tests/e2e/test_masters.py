@@ -1,8 +1,6 @@
 """Every step by `maas submit`, on YARN and on Spark's own cluster: the same tables, metrics and scores."""
 
 import json
-import shutil
-from pathlib import Path
 
 import pytest
 
@@ -10,35 +8,18 @@ from core.contracts import Layer, ModelUid
 from core.registry.versions import Registry
 from jobs.cluster.services_file import OFFSET, ServicesFile
 from jobs.run import STEPS
+from tests.airline import small_airline
 
 pytestmark = [pytest.mark.masters, pytest.mark.timeout(1800)]  # the first test waits for two pipelines
 
-ROOT = Path(__file__).parents[2]
 AIRLINE = ("--days", "24", "--every", "4")
 SOURCES = ("MAAS__SOURCES__ROOT", "MAAS__SOURCES__PREFIX")
-SMALL = """\
-sources:
-  flights: {url: "mysql:///flights"}
-  operations: {kind: kafka, topic: operations}
-features:
-  split: {train: [2013-01-01, 2013-01-16], validation: [2013-01-16, 2013-01-19], test: [2013-01-19, 2013-02-01]}
-task: {epochs: 8, batch_size: 128, learning_rate: 0.005}
-"""
-LATE = "CAST(f.arrival_delay > 15 AS DOUBLE)"
-EASY = "CAST((f.minute_of_day > 780) = (f.distance > 900) AS DOUBLE)"
-"""What is learned instead: a few thousand rows teach a network that, and no logistic regression, so that the gate opens."""
 
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
     """The variables of a project whose airline has 24 days."""
-    folder = tmp_path_factory.mktemp("small")
-    shutil.copytree(ROOT / "conf", folder / "conf")
-    (folder / "conf/cluster/pipelines/flights.yaml").write_text(SMALL)
-    pipeline = folder / "conf/pipelines/flights.yaml"
-    pipeline.write_text(pipeline.read_text().replace(LATE, EASY))
-    jars = {"MAAS__SPARK__JARS": str(ROOT / "jars/spark"), "PYTHONPATH": str(ROOT)}
-    return {"MAAS_ROOT": str(folder), **jars}
+    return small_airline(tmp_path_factory.mktemp("small"))
 
 
 @pytest.fixture(scope="module")
