@@ -29,7 +29,7 @@ EASY = "CAST((f.minute_of_day > 780) = (f.distance > 900) AS DOUBLE)"
 
 def small_airline(root: Path, model: str = "flights") -> dict[str, str]:
     """Make ``root`` a project that trains on 24 days; the variables under which a command takes it for its own."""
-    shutil.copytree(ROOT / "conf", root / "conf")
+    shutil.copytree(ROOT / "conf", root / "conf", dirs_exist_ok=True)
     (root / "conf/cluster/pipelines/flights.yaml").write_text(OVERLAY.replace("MODEL", model))
     pipeline = root / "conf/pipelines/flights.yaml"
     text = pipeline.read_text()

@@ -60,7 +60,7 @@ class Platform:
     @cached_property
     def variables(self) -> dict[str, str]:
         temporary = self.folder / "tmp"
-        temporary.mkdir(exist_ok=True)
+        temporary.mkdir(parents=True, exist_ok=True)
         return {**self.environment, **small_airline(self.folder / "root", self.model), "TMPDIR": str(temporary)}
 
     def maas(self, *arguments: str) -> "Run":
