@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
+import os
+import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,18 +16,21 @@ from typing import Any, Self
 from core.contracts import TableName
 from core.errors import ConfigError, TrainingError
 from core.features.fitted import FittedFeatures
-from core.registry.tracking import Run, start_run
+from core.registry.tracking import Run, end_abandoned, start_run
 from core.settings import Settings
 from core.storage.open import open_storage
 from core.storage.whole import write_whole
 from etl.standardize import SPLITS, load_fitted
 from jobs.context import Context, Report, step_main
+from jobs.processes import lives, start_time
 from training.evaluation import Evaluation
 from training.launchers import HostLauncher, Launcher, SparkLauncher
 from training.run import Event, TrainedModel, train
 from training.spec import SplitFiles, TrainingSpec
 
 _RESULT = "trained.json"
+_HOST, _PID, _STARTED = "maas.host", "maas.pid", "maas.process_started"
+"""Tags of a run: the process that trains, as the run journal tells it from a later one with its number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +113,11 @@ def _train(context: Context, dataset: Dataset, folder: Path) -> TrainedModel:
     settings = context.settings.training
     facts = _facts(context, dataset)
     params = {**context.pipeline.task.model_dump(mode="json"), "processes": settings.processes, **facts}
-    with start_run(context.registry.store, context.pipeline.name, name=f"train {dataset.version}", params=params) as run:
+    store, experiment = context.registry.store, context.pipeline.name
+    for killed in end_abandoned(store, experiment, _abandoned):
+        context.progress(f"run {killed} was killed")
+    tags = {_HOST: socket.gethostname(), _PID: os.getpid(), _STARTED: start_time(os.getpid())}
+    with start_run(store, experiment, name=f"train {dataset.version}", params=params, tags=tags) as run:
         run.log_json(context.pipeline.model_dump(mode="json"), "pipeline.json")
         run.log_file(context.loaded.file)
         model = train(
@@ -125,6 +135,11 @@ def _train(context: Context, dataset: Dataset, folder: Path) -> TrainedModel:
         result = {"run_id": run.id, "evaluation": evaluation, "facts": {**facts, "onnx_parity": model.parity}}
         _write_result(folder, result)
     return model
+
+
+def _abandoned(tags: Mapping[str, str]) -> bool:
+    """Whether a run's process was one of this machine, and is gone."""
+    return tags.get(_HOST) == socket.gethostname() and not lives(int(tags[_PID]), float(tags[_STARTED]))
 
 
 def _launcher(context: Context, dataset: Dataset) -> Launcher:

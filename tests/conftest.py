@@ -27,9 +27,7 @@ from jobs.cluster.services_file import OFFSET
 from jobs.processes import ServiceState, members, send
 
 ROOT = Path(__file__).parents[1]
-os.environ.setdefault(
-    "SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
-)  # for JVMs that live for seconds
+os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")  # for JVMs that live for seconds
 KEPT_HOME = "MAAS_KEPT_HOME"
 """The variable that names the home folder of the cluster that a run starts, kept for the next run; else it is a new one."""
 

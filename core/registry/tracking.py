@@ -6,7 +6,7 @@ import getpass
 import json
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,6 +87,17 @@ def start_run(
             _finish_badly(run, error)
             raise
         store.call(lambda client: client.set_terminated(run.id, "FINISHED"))
+
+
+def end_abandoned(store: Store, experiment: str, abandoned: Callable[[Mapping[str, str]], bool]) -> list[str]:
+    """Mark KILLED each run of the experiment that is RUNNING and of whose tags ``abandoned`` is true; returns their ids."""
+    experiment_id = store.call(lambda client: _experiment_id(client, experiment))
+    running = store.call(lambda client: client.search_runs([experiment_id], "attributes.status = 'RUNNING'"))
+    left = [Run(store, run.info.run_id, experiment) for run in running if abandoned(run.data.tags)]
+    for run in left:
+        run.set_tags({"maas.error": "its process ended without a word: killed?"})
+        store.call(lambda client, run=run: client.set_terminated(run.id, "KILLED"))  # type: ignore[misc]
+    return [run.id for run in left]
 
 
 def _create(store: Store, experiment: str, name: str | None, tags: Mapping[str, Any]) -> Run:

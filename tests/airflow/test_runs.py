@@ -53,3 +53,14 @@ def test_an_error_that_trying_again_cannot_mend_fails_at_once_and_is_written_dow
     assert alert["level"] == "ERROR" and alert["dag"] == "flights"
     assert alert["message"].startswith("flights.ingest failed: trying again changes nothing")
     assert "conf/rules/flights.yaml: no such file" in alert["message"]
+
+
+def test_a_step_runs_through_airflows_spark_operator_as_well(platform):
+    platform.change("local/airflow.yaml", runner="spark-submit")
+    platform.schedule(retries=0, timeout="10m")
+    platform.good("airflow", "connections", "import", str(platform.home / "airflow/connections.json"))
+    before = len(platform.read("raw.flights"))
+    said = platform.good("airflow", "tasks", "test", "flights", "ingest", "2013-01-09T00:00:00+00:00")
+    interval = "2013-01-08T00:00:00Z/2013-01-09T00:00:00Z"
+    assert platform.journal("ingest")[-1] == ("done", interval), said
+    assert len(platform.read("raw.flights")) > before

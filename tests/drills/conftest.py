@@ -193,6 +193,7 @@ class Prepared:
         experiment = store.call(lambda client: client.get_experiment_by_name("flights")).experiment_id
         runs = store.call(lambda client: client.search_runs([experiment], f"attributes.start_time >= {int(begun * 1000)}"))
         assert [run.info.run_id for run in runs if run.info.status == "FINISHED"] == [ours["run_id"]]
+        assert "RUNNING" not in {run.info.status for run in runs}
 
     def _assert_one_version(self, platform: Platform) -> None:
         ours = next(info for info in Registry.open(platform.settings).models() if info.name == platform.model)

@@ -6,7 +6,7 @@ import pytest
 
 from core.errors import ConfigError, ModelNotFound, TrainingError
 from core.registry.store import Store
-from core.registry.tracking import read_artifact, start_run
+from core.registry.tracking import end_abandoned, read_artifact, start_run
 
 on_both = pytest.mark.parametrize("store", ["local", pytest.param("cluster", marks=pytest.mark.cluster)], indirect=True)
 
@@ -64,6 +64,18 @@ def test_a_run_that_raises_is_marked_and_says_why(store, error, status):
     found = read_run(store, run)
     assert found.info.status == status
     assert found.data.tags["maas.error"] == f"{type(error).__name__}: {error}"
+
+
+@on_both
+def test_a_run_whose_process_died_is_ended_by_the_next_and_no_other_is(store):
+    with start_run(store, "flights", tags={"host": "gone"}) as done:
+        pass
+    with start_run(store, "flights", tags={"host": "here"}) as living, start_run(store, "flights", tags={"host": "gone"}) as dead:
+        assert end_abandoned(store, "flights", lambda tags: tags.get("host") == "gone") == [dead.id]
+        found = read_run(store, dead)
+        assert found.info.status == "KILLED"
+        assert found.data.tags["maas.error"] == "its process ended without a word: killed?"
+        assert [read_run(store, run).info.status for run in (done, living)] == ["FINISHED", "RUNNING"]
 
 
 @on_both
