@@ -22,6 +22,14 @@ features:
 task: {epochs: 8, batch_size: 128, learning_rate: 0.005}
 publish: {model: MODEL}
 """
+MASTER = "  master: yarn\n"
+BRIEF = """\
+  options:
+    spark.executor.extraJavaOptions: -XX:TieredStopAtLevel=1 -XX:+UseSerialGC
+    spark.yarn.am.extraJavaOptions: -XX:TieredStopAtLevel=1 -XX:+UseSerialGC
+"""
+"""Of ``spark`` in the settings, after its master: JVMs that live for seconds compile quickly rather than well."""
+
 LATE = "CAST(f.arrival_delay > 15 AS DOUBLE)"
 EASY = "CAST((f.minute_of_day > 780) = (f.distance > 900) AS DOUBLE)"
 """What is learned instead: a few thousand rows teach a network that, and no logistic regression, so that the gate opens."""
@@ -31,6 +39,10 @@ def small_airline(root: Path, model: str = "flights") -> dict[str, str]:
     """Make ``root`` a project that trains on 24 days; the variables under which a command takes it for its own."""
     shutil.copytree(ROOT / "conf", root / "conf", dirs_exist_ok=True)
     (root / "conf/cluster/pipelines/flights.yaml").write_text(OVERLAY.replace("MODEL", model))
+    settings = root / "conf/cluster/settings.yaml"
+    text = settings.read_text()
+    assert MASTER in text
+    settings.write_text(text.replace(MASTER, MASTER + BRIEF))
     pipeline = root / "conf/pipelines/flights.yaml"
     text = pipeline.read_text()
     assert LATE in text

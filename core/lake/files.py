@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import IO, Protocol
 from urllib.parse import urlsplit
 
-import hdfs_native
-
 from core.errors import DiskFull, StorageDown, StorageError
+from core.native_hdfs import hdfs_native
 from core.storage.local import LocalStorage
 
 _DOWN = ("Connection refused", "timed out", "Connection reset", "No route to host", "SafeMode", "safe mode", "StandbyException")

@@ -24,7 +24,6 @@ def file_system(files: Sequence[str], options: Mapping[str, str]) -> tuple[Any, 
     (scheme, authority), *others = sorted(places)
     if others or scheme != "hdfs":
         raise TrainingError(f"{files[0]}: the files of a split are all paths, or all hdfs:// URLs of one file system")
-    from hdfs_native.fsspec import HdfsFileSystem  # noqa: PLC0415 — where files lie on HDFS
+    from core.native_hdfs import open_file_system  # noqa: PLC0415 — where files lie on HDFS
 
-    host, _, port = authority.partition(":")
-    return HdfsFileSystem(host, int(port) if port else None, **options), [urlsplit(file).path for file in files]
+    return open_file_system(authority, dict(options)), [urlsplit(file).path for file in files]
