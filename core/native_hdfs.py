@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TypeVar
+
+from core.retries import persist
 
 os.environ.setdefault("RUST_LOG", "hdfs_native=off")  # read when the library is imported
 
 import hdfs_native
 
-if TYPE_CHECKING:
-    from hdfs_native.fsspec import HdfsFileSystem
+__all__ = ["hdfs_native", "when_started"]
 
-__all__ = ["hdfs_native", "open_file_system"]
+T = TypeVar("T")
+
+_STARTING = ("SafeMode", "safe mode", "StandbyException")
+_PATIENCE_S = 30.0
 
 
-def open_file_system(authority: str, options: dict[str, str]) -> HdfsFileSystem:
-    """The fsspec file system of ``HOST:PORT``, or of a name service; ``options`` are Hadoop's properties."""
-    from hdfs_native.fsspec import HdfsFileSystem  # noqa: PLC0415 — takes longer to import than all else here
-
-    host, _, port = authority.partition(":")
-    return HdfsFileSystem(host, int(port) if port else None, **options)
+def when_started(call: Callable[[], T]) -> T:
+    """What ``call`` gives, made again for half a minute while the NameNode says that it is starting."""
+    return persist(call, lambda error: any(mark in str(error) for mark in _STARTING), wait_s=_PATIENCE_S)

@@ -14,7 +14,7 @@ from typing import IO, Protocol
 from urllib.parse import urlsplit
 
 from core.errors import DiskFull, StorageDown, StorageError
-from core.native_hdfs import hdfs_native
+from core.native_hdfs import hdfs_native, when_started
 from core.storage.local import LocalStorage
 
 _DOWN = ("Connection refused", "timed out", "Connection reset", "No route to host", "SafeMode", "safe mode", "StandbyException")
@@ -167,23 +167,23 @@ class HdfsFiles:
     def read(self, path: str) -> bytes:
         """See Files.read."""
         with hdfs_failures(path):
-            return bytes(self._client().read(urlsplit(path).path).readall())
+            return when_started(lambda: bytes(self._client().read(urlsplit(path).path).readall()))
 
     def open(self, path: str) -> IO[bytes] | RawIOBase:
         """See Files.open; not buffered: the client's ``seek`` does not answer as Python's own buffers want it."""
         with hdfs_failures(path):
-            return self._client().read(urlsplit(path).path)
+            return when_started(lambda: self._client().read(urlsplit(path).path))
 
     def remove(self, path: str) -> None:
         """See Files.remove."""
         with hdfs_failures(path, "removed"):
-            self._client().delete(urlsplit(path).path)
+            when_started(lambda: self._client().delete(urlsplit(path).path))
 
     def write(self, path: str, data: bytes) -> None:
         """See Files.write."""
         with hdfs_failures(path, "written"):
             options = hdfs_native.WriteOptions(create_parent=True, overwrite=True)
-            with self._client().create(urlsplit(path).path, options) as file:
+            with when_started(lambda: self._client().create(urlsplit(path).path, options)) as file:
                 file.write(data)
 
     def rename(self, source: str, target: str) -> None:
@@ -199,7 +199,7 @@ class HdfsFiles:
     def _list(self, folder: str, recursive: bool = False) -> list[hdfs_native.FileStatus]:
         with hdfs_failures(folder):
             try:
-                return list(self._client().list_status(urlsplit(folder).path, recursive))
+                return when_started(lambda: list(self._client().list_status(urlsplit(folder).path, recursive)))
             except FileNotFoundError:
                 return []
 

@@ -39,7 +39,7 @@ def test_a_step_whose_service_is_killed_ends_as_if_undisturbed(services, prepare
     before = platform.versions()
     # when the fault hits the step at its work
     with platform.started("run", "flights", "--step", step) as first:
-        await_moment(platform, step, fault, before, first)
+        await_moment(services, platform, step, fault, before, first)
         strike(services, fault, first)
         code = first.wait()
         took = first.seconds
@@ -75,21 +75,21 @@ def judge(fault, run, code):
     return "said"
 
 
-def await_moment(platform, step, fault, before, run):
+def await_moment(services, platform, step, fault, before, run):
     """Return when the step is at its work."""
-    while not at_work(platform, step, fault, before):
+    while not at_work(services, platform, step, fault, before):
         assert run.process.poll() is None, f"it ended before the fault: {run.stdout}{run.stderr}"
         time.sleep(0.05)
 
 
-def at_work(platform, step, fault, before):
+def at_work(services, platform, step, fault, before):
     if step == "publish":  # the bundle is being written, and then sent
         return any((platform.folder / "tmp").glob("maas-publish-*"))
     if step == "train":  # the ranks have begun
         folder = platform.settings.at_home(platform.settings.training.folder)
         return any(folder.glob("*/*/ranks.log")) or any(folder.glob("*/*/events/*"))
     if step in ("standardize", "score"):  # Spark runs our functions
-        return any("pyspark.daemon" in words(process) for process in [*platform.left(), *containers(platform)])
+        return any("pyspark.daemon" in words(process) for process in [*platform.left(), *containers(services)])
     if (step, fault) == ("ingest", "mariadb"):  # the table is being read
         return is_read(platform)
     return any(version > before.get(name, -1) for name, version in platform.versions().items())
@@ -110,12 +110,12 @@ def words(process):
     return ""
 
 
-def containers(platform):
-    return members(local.group(platform.settings).run, ["nodemanager"])
+def containers(services):
+    return members(local.group(services.settings).run, ["nodemanager"])
 
 
-def executors(platform):
-    return [process for process in containers(platform) if "CoarseGrainedExecutorBackend" in words(process)]
+def executors(services):
+    return [process for process in containers(services) if "CoarseGrainedExecutorBackend" in words(process)]
 
 
 def strike(services, fault, run):

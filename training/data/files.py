@@ -24,6 +24,7 @@ def file_system(files: Sequence[str], options: Mapping[str, str]) -> tuple[Any, 
     (scheme, authority), *others = sorted(places)
     if others or scheme != "hdfs":
         raise TrainingError(f"{files[0]}: the files of a split are all paths, or all hdfs:// URLs of one file system")
-    from core.native_hdfs import open_file_system  # noqa: PLC0415 — where files lie on HDFS
+    from training.data.hdfs import PatientHdfs  # noqa: PLC0415 — where files lie on HDFS
 
-    return open_file_system(authority, dict(options)), [urlsplit(file).path for file in files]
+    host, _, port = authority.partition(":")
+    return PatientHdfs(host, int(port) if port else None, **options), [urlsplit(file).path for file in files]
