@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 BIN := .venv/bin
 
-.PHONY: help setup demo test lint format types contracts tests setup-cluster setup-airflow airflow-up airflow-status airflow-down cluster-up cluster-down cluster-status test-cluster test-dags test-profiles test-masters drills bench-setup bench-serving bench-score bench-loader bench-etl bench-cluster bench clean
+.PHONY: help setup demo test lint format types contracts tests setup-cluster setup-airflow airflow-up airflow-status airflow-down cluster-up cluster-down cluster-status test-cluster test-dags test-masters drills bench-setup bench-serving bench-score bench-loader bench-etl bench-cluster bench clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,13 +57,10 @@ tests: setup-cluster setup-airflow ## pytest (ARGS="-k …" for some)
 	@$(BIN)/pytest $(ARGS)
 
 test-cluster: setup-cluster ## the tests that need the cluster; they start one of their own
-	@$(BIN)/pytest -m "cluster and not drills and not masters and not profiles" $(ARGS)
+	@$(BIN)/pytest -m "cluster and not drills and not masters" $(ARGS)
 
 test-dags: setup-airflow ## Airflow reads and runs our DAGs
 	@$(BIN)/pytest -m dags $(ARGS)
-
-test-profiles: setup-cluster ## the whole pipeline on both profiles, every row compared
-	@$(BIN)/pytest -m profiles $(ARGS)
 
 test-masters: setup-cluster ## every step by spark-submit on YARN and on Spark's own cluster, rows compared
 	@$(BIN)/pytest -m masters $(ARGS)

@@ -1,4 +1,4 @@
-"""A small airline for tests of whole pipelines on the cluster profile, and its tables as they can be compared."""
+"""A small airline for tests of whole pipelines, and its tables as they can be compared."""
 
 import shutil
 from collections.abc import Collection, Sequence
@@ -13,10 +13,14 @@ from training.data.files import file_system
 
 ROOT = Path(__file__).parents[1]
 
-OVERLAY = """\
+SERVERS = """\
 sources:
   flights: {url: "mysql:///flights"}
   operations: {kind: kafka, topic: operations}
+"""
+"""Where the cluster profile's sources are."""
+
+OVERLAY = """\
 features:
   split: {train: [2013-01-01, 2013-01-16], validation: [2013-01-16, 2013-01-19], test: [2013-01-19, 2013-02-01]}
 task: {epochs: 8, batch_size: 128, learning_rate: 0.005}
@@ -38,7 +42,10 @@ EASY = "CAST((f.minute_of_day > 780) = (f.distance > 900) AS DOUBLE)"
 def small_airline(root: Path, model: str = "flights") -> dict[str, str]:
     """Make ``root`` a project that trains on 24 days; the variables under which a command takes it for its own."""
     shutil.copytree(ROOT / "conf", root / "conf", dirs_exist_ok=True)
-    (root / "conf/cluster/pipelines/flights.yaml").write_text(OVERLAY.replace("MODEL", model))
+    overlay = OVERLAY.replace("MODEL", model)
+    (root / "conf/cluster/pipelines/flights.yaml").write_text(SERVERS + overlay)
+    (root / "conf/local/pipelines").mkdir(parents=True, exist_ok=True)
+    (root / "conf/local/pipelines/flights.yaml").write_text(overlay)
     settings = root / "conf/cluster/settings.yaml"
     text = settings.read_text()
     assert MASTER in text

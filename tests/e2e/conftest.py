@@ -87,14 +87,3 @@ def as_json(record: dict[str, Any]) -> str:
 @pytest.fixture(scope="session")
 def open_platform() -> Callable[[dict[str, str]], Platform]:
     return lambda environment: Platform(Path(environment["MAAS__HOME"]), environment)
-
-
-@pytest.fixture(scope="session")
-def on_cluster(cluster_environment: dict[str, str], open_platform: Callable[[dict[str, str]], Platform]) -> Platform:
-    """The same airline on servers, and the pipeline run over it by the cluster profile."""
-    platform = open_platform(cluster_environment)
-    seeded = platform.run("python", "-m", "jobs.airline", "--every", "4")
-    assert seeded.returncode == 0, seeded.stdout + seeded.stderr
-    done = platform.maas("run", "flights")
-    assert done.returncode == 0, done.stdout + done.stderr
-    return platform
