@@ -32,7 +32,7 @@ from jobs.supervisor import RECORD
 
 ROOT = Path(__file__).parents[1]
 FLAT = 0.20
-_UP = re.compile(r"\"(\S+) is up after ([\d.]+) s")
+_UP = re.compile(r"([\w-]+) is up after ([\d.]+) s")
 
 Environment = Mapping[str, str]
 
