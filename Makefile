@@ -87,7 +87,7 @@ bench-etl: setup ## the rule engine, hand-written Spark SQL
 	@$(BIN)/python -m benchmarks.bench_etl
 
 bench-cluster: setup-cluster ## the cluster profile against the local one: growth, executors, start-up times
-	@$(BIN)/python -m benchmarks.bench_cluster
+	@$(BIN)/python -m benchmarks.bench_cluster $(ARGS)
 
 clean: ## remove what runs wrote (the environment and the jars stay)
 	rm -rf var spark-warehouse .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
