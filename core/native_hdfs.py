@@ -12,14 +12,15 @@ os.environ.setdefault("RUST_LOG", "hdfs_native=off")  # read when the library is
 
 import hdfs_native
 
-__all__ = ["hdfs_native", "when_started"]
+__all__ = ["STARTING", "hdfs_native", "when_started"]
 
 T = TypeVar("T")
 
-_STARTING = ("SafeMode", "safe mode", "StandbyException")
+STARTING = ("SafeMode", "safe mode", "StandbyException")
+"""What stands in an error of a NameNode that is not ready yet."""
 _PATIENCE_S = 30.0
 
 
 def when_started(call: Callable[[], T]) -> T:
     """What ``call`` gives, made again for half a minute while the NameNode says that it is starting."""
-    return persist(call, lambda error: any(mark in str(error) for mark in _STARTING), wait_s=_PATIENCE_S)
+    return persist(call, lambda error: any(mark in str(error) for mark in STARTING), wait_s=_PATIENCE_S)

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from io import RawIOBase
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from core.errors import DiskFull, StorageDown, StorageError
-from core.native_hdfs import hdfs_native, when_started
+from core.native_hdfs import STARTING, hdfs_native, when_started
 from core.storage.local import LocalStorage
 
-_DOWN = ("Connection refused", "timed out", "Connection reset", "No route to host", "SafeMode", "safe mode", "StandbyException")
+T = TypeVar("T")
+
+_DOWN = ("Connection refused", "timed out", "Connection reset", "No route to host", *STARTING)
 _FULL = ("QuotaExceededException", "could only be written to")
 
 
@@ -86,21 +88,22 @@ class LocalFiles:
 
     def sizes(self, folder: str) -> dict[str, int]:
         """See Files.sizes."""
+        sizes = {}
         with _local_failures(folder):
-            try:
-                return {entry.name: entry.stat().st_size for entry in os.scandir(folder)}
-            except (FileNotFoundError, NotADirectoryError):
-                return {}
+            for entry in _entries(folder):
+                with suppress(FileNotFoundError):  # taken away since it was listed
+                    sizes[entry.name] = entry.stat().st_size
+        return sizes
 
     def folders(self, folder: str) -> list[str]:
         """See Files.folders."""
         with _local_failures(folder):
-            return [entry.name for entry in os.scandir(folder) if entry.is_dir()] if Path(folder).is_dir() else []
+            return [entry.name for entry in _entries(folder) if entry.is_dir()]
 
     def walk(self, folder: str) -> list[File]:
         """See Files.walk; links are not followed."""
         with _local_failures(folder):
-            return list(_walk(folder, folder)) if Path(folder).is_dir() else []
+            return list(_walk(folder, folder))
 
     def read(self, path: str) -> bytes:
         """See Files.read."""
@@ -166,42 +169,37 @@ class HdfsFiles:
 
     def read(self, path: str) -> bytes:
         """See Files.read."""
-        with hdfs_failures(path):
-            return when_started(lambda: bytes(self._client().read(urlsplit(path).path).readall()))
+        return self._ask(path, "read", lambda client: bytes(client.read(urlsplit(path).path).readall()))
 
     def open(self, path: str) -> IO[bytes] | RawIOBase:
         """See Files.open; not buffered: the client's ``seek`` does not answer as Python's own buffers want it."""
-        with hdfs_failures(path):
-            return when_started(lambda: self._client().read(urlsplit(path).path))
+        return self._ask(path, "read", lambda client: client.read(urlsplit(path).path))
 
     def remove(self, path: str) -> None:
         """See Files.remove."""
-        with hdfs_failures(path, "removed"):
-            when_started(lambda: self._client().delete(urlsplit(path).path))
+        self._ask(path, "removed", lambda client: client.delete(urlsplit(path).path))
 
     def write(self, path: str, data: bytes) -> None:
         """See Files.write."""
-        with hdfs_failures(path, "written"):
-            options = hdfs_native.WriteOptions(create_parent=True, overwrite=True)
-            with when_started(lambda: self._client().create(urlsplit(path).path, options)) as file:
-                file.write(data)
+        options = hdfs_native.WriteOptions(create_parent=True, overwrite=True)
+        file = self._ask(path, "written", lambda client: client.create(urlsplit(path).path, options))
+        with hdfs_failures(path, "written"), file:
+            file.write(data)
 
     def rename(self, source: str, target: str) -> None:
         """See Files.rename."""
-        with hdfs_failures(target, "written"):
-            self._client().rename(urlsplit(source).path, urlsplit(target).path, overwrite=True)
+        self._ask(target, "written", lambda client: client.rename(urlsplit(source).path, urlsplit(target).path, overwrite=True))
 
     def remove_folder(self, folder: str) -> None:
         """See Files.remove_folder."""
-        with hdfs_failures(folder, "removed"), suppress(FileNotFoundError):
-            self._client().delete(urlsplit(folder).path, recursive=True)
+        self._ask(folder, "removed", lambda client: client.delete(urlsplit(folder).path, recursive=True))
 
     def _list(self, folder: str, recursive: bool = False) -> list[hdfs_native.FileStatus]:
-        with hdfs_failures(folder):
-            try:
-                return when_started(lambda: list(self._client().list_status(urlsplit(folder).path, recursive)))
-            except FileNotFoundError:
-                return []
+        return self._ask(folder, "read", lambda client: _listed(client, urlsplit(folder).path, recursive))
+
+    def _ask(self, place: str, done: str, call: Callable[[hdfs_native.Client], T]) -> T:
+        with hdfs_failures(place, done):
+            return when_started(lambda: call(self._client()))
 
     def _client(self) -> hdfs_native.Client:
         return _connected(os.getpid(), self.authority, tuple(sorted(self.options.items())))
@@ -213,14 +211,28 @@ def _connected(_process: int, authority: str, options: tuple[tuple[str, str], ..
 
 
 def _walk(folder: str, root: str) -> Iterator[File]:
-    with suppress(FileNotFoundError):  # a writer's temporary file or folder
-        for entry in os.scandir(folder):
-            if entry.is_dir(follow_symlinks=False):
-                yield from _walk(entry.path, root)
-            elif entry.is_file(follow_symlinks=False):
-                with suppress(FileNotFoundError):
-                    facts = entry.stat(follow_symlinks=False)
-                    yield File(os.path.relpath(entry.path, root), facts.st_size, facts.st_mtime)
+    for entry in _entries(folder):
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(entry.path, root)
+        elif entry.is_file(follow_symlinks=False):
+            with suppress(FileNotFoundError):  # a writer's temporary file
+                facts = entry.stat(follow_symlinks=False)
+                yield File(os.path.relpath(entry.path, root), facts.st_size, facts.st_mtime)
+
+
+def _entries(folder: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _listed(client: hdfs_native.Client, folder: str, recursive: bool) -> list[hdfs_native.FileStatus]:
+    try:
+        return list(client.list_status(folder, recursive))
+    except FileNotFoundError:
+        return []
 
 
 def _name(status: hdfs_native.FileStatus) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from hdfs_native.fsspec import HdfsFileSystem
-
 from core.native_hdfs import when_started
+
+# isort: split
+from hdfs_native.fsspec import HdfsFileSystem  # after core.native_hdfs, which sets what the library reads when it is imported
 
 
 class PatientHdfs(HdfsFileSystem):
