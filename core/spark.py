@@ -23,6 +23,7 @@ from pyspark.sql import SparkSession
 
 from core.errors import ConfigError, ServiceError
 from core.executors import YARN, Executors, is_local, require_master
+from core.jvm import JAVA_OPTIONS, java_options
 
 _BASE = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
@@ -33,6 +34,8 @@ _BASE = {
     "spark.ui.showConsoleProgress": "false",
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.ansi.enabled": "true",
+    # else each function of a column costs five more calls of the JVM, to note the line that called it: 2 s for a table's rules
+    "spark.python.sql.dataFrameDebugging.enabled": "false",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     "spark.sql.adaptive.enabled": "true",
     # HotSpot interprets methods above 8,000 bytes, which Spark's default allows: half the speed with many columns
@@ -89,6 +92,8 @@ def build_session(
         **(options or {}),
         **submitted,
     }
+    if not submitted:
+        conf[JAVA_OPTIONS] = java_options(jars, conf.get(JAVA_OPTIONS, ""))
     deadline = time.monotonic() + executors.start_timeout_s
     with _standard_error_in(log), _failures(master, log), _withdrawn_at(deadline, master, executors, conf):
         if submitted:

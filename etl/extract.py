@@ -16,6 +16,7 @@ from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from core.contracts import TableName
 from core.errors import ConfigError, TableError
 from core.lake.catalog import Lake
 from core.lake.failures import spark_failures
@@ -98,12 +99,20 @@ def _advance(spark: SparkSession, lake: Lake, rules: TableRules, app: str) -> Ex
 
 
 def _new_span(spark: SparkSession, lake: Lake, rules: TableRules, app: str) -> _Span | None:
-    """The raw batches after the last extracted one; None when there is none. The data files' statistics tell most of it."""
+    """The raw batches after the last extracted one; None when there is none."""
     version, after = lake.version(rules.source), lake.number(rules.into, app)
-    raw = read_table(spark, lake, rules.source, version)
-    with spark_failures(rules.source):
-        newest = raw.where(F.col("_batch") > after).agg(F.max("_batch")).collect()[0][0]
-    return None if newest is None or version is None else _Span(version, after, newest)
+    newest = _newest_batch(spark, lake, rules.source, version)
+    return None if version is None or newest <= after else _Span(version, after, newest)
+
+
+def _newest_batch(spark: SparkSession, lake: Lake, table: TableName, version: int | None) -> int:
+    """The highest number of a batch in a raw table, 0 when it has no rows; the log's statistics mostly tell it."""
+    tops = lake.greatest(table, "_batch", version)
+    if None not in tops:
+        return max(tops, default=0)
+    with spark_failures(table):
+        (row,) = read_table(spark, lake, table, version).agg(F.max("_batch").alias("newest")).collect()
+    return row["newest"] or 0
 
 
 def _mend(spark: SparkSession, lake: Lake, rules: TableRules, app: str) -> Extracted:

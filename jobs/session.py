@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from core.errors import ConfigError
 from core.executors import Executors, is_local
+from core.jvm import java_options
 from core.settings import Settings
 from jobs.pack import pack_code, pack_environment
 from jobs.run import STEPS
@@ -94,7 +95,8 @@ def submission(settings: Settings, script: Path, arguments: Sequence[str], maste
     is_local(master)
     submit = Path(sys.executable).parent / "spark-submit"
     command = [str(submit), "--master", master, "--name", f"maas {script.stem}", "--driver-memory", settings.spark.driver_memory]
-    command += ["--driver-java-options", f"-Dlog4j2.configurationFile=file:{settings.at_root(_LOGGING)}"]
+    logging = f"-Dlog4j2.configurationFile=file:{settings.at_root(_LOGGING)}"
+    command += ["--driver-java-options", java_options(settings.at_root(settings.spark.jars), logging)]
     environment = {
         "MAAS_ROOT": str(settings.root),
         "MAAS_PROFILE": settings.profile,

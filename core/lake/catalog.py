@@ -211,6 +211,17 @@ class Lake:
             raise TableError(f"{table} version {version} has a live file outside of its folder: {outside[0]}", table=str(table))
         return found
 
+    def greatest(self, table: TableName, column: str, version: int | None = None) -> list[Any]:
+        """The greatest value of a column in each live file that has rows, as the log's statistics say it: no file is opened.
+
+        None stands for a file of which the log does not say it, or says it with rows that a deletion vector takes out.
+        """
+        delta = self._open(table, version)
+        adds, masked = delta.get_add_actions(), bool(_deleted(delta))
+        tops = _list(adds, "max") if "max" in adds.schema.names else [None] * adds.num_rows
+        counts = _list(adds, "num_records")
+        return [None if masked or top is None else top.get(column) for top, rows in zip(tops, counts, strict=True) if rows != 0]
+
     def log(self, table: TableName) -> Log:
         """The table's commit log."""
         return Log(self.files, f"{self.path(table)}/_delta_log")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from core.jvm import JAVA_OPTIONS
 from core.settings import Settings
 from jobs.session import job_script, submission
 
@@ -23,7 +24,7 @@ def submit(settings: Settings, step: str, pipeline: str) -> dict[str, Any]:
         "spark_binary": made.command[0],
         "name": options["--name"],
         "driver_memory": options["--driver-memory"],
-        "conf": {"spark.driver.extraJavaOptions": options["--driver-java-options"]},
+        "conf": {JAVA_OPTIONS: options["--driver-java-options"]},
         "env_vars": dict(made.environment),
     }
 

@@ -52,6 +52,18 @@ def test_tables_are_counted_without_opening_their_files(spark: SparkSession, lak
     assert lake.names() == [flights]
 
 
+def test_the_greatest_value_of_each_file_is_in_the_log(spark: SparkSession, lake: Lake, flights: TableName):
+    # given a file that the log has a statistic of, a commit without rows, and a file that it has none of
+    append(lake, spark.range(10).coalesce(1), flights, app="a", number=1, facts={})
+    append(lake, spark.range(0).coalesce(1), flights, app="a", number=2, facts={})
+    spark.sql(f"ALTER TABLE delta.`{lake.path(flights)}` SET TBLPROPERTIES (delta.dataSkippingNumIndexedCols = 0)")
+    append(lake, spark.range(20).coalesce(1), flights, app="a", number=3, facts={})
+    # then
+    assert lake.greatest(flights, "id", 1) == [9]
+    assert lake.greatest(flights, "id") == [None, None]  # the table says that its statistics do not count
+    assert lake.greatest(flights, "other", 1) == [None]
+
+
 @pytest.fixture(scope="module")
 def grown(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A lake whose table has one commit of "ours", a checkpoint at version 3, an OPTIMIZE and a commit after it."""
@@ -125,6 +137,7 @@ def test_deletion_vectors_are_refused_only_where_a_live_file_has_one(spark: Spar
     with pytest.raises(TableError, match=r"deletion vectors.*REORG TABLE"):
         lake.snapshot(flights)
     assert lake.info(flights).rows == 99
+    assert lake.greatest(flights, "id") == [None]
     spark.sql(f"REORG TABLE delta.`{place}` APPLY (PURGE)")
     assert lake.snapshot(flights).rows == 99
 

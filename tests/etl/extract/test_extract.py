@@ -52,6 +52,18 @@ def test_good_records_become_rows_and_all_others_go_to_quarantine_with_a_reason(
     assert {r["_rule_set"] for r in rows} == {numbers.digest}
 
 
+def test_a_raw_table_whose_log_has_no_statistics_is_read_as_well(spark, lake, land, numbers) -> None:
+    land("raw.lines", 1, [b"a=1"])
+    place = lake.path(numbers.tables[0].source)
+    spark.sql(f"ALTER TABLE delta.`{place}` SET TBLPROPERTIES (delta.dataSkippingNumIndexedCols = 0)")
+    land("raw.lines", 2, [b"b=2"])
+
+    assert extract(spark, lake, numbers.tables[0], app=APP).rows == 2
+    land("raw.lines", 3, [])
+    assert extract(spark, lake, numbers.tables[0], app=APP).rows == 0
+    assert keys(spark, lake) == ["a", "b"]
+
+
 def test_quarantine_holds_the_exact_bytes_and_a_message_that_names_field_and_value(spark, lake, land, numbers) -> None:
     damaged = [b"b=x\x00y", b"\x00\xff\xfe", b"a=1\x01x"]
     land("raw.lines", 1, damaged)
