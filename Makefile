@@ -53,8 +53,8 @@ types: setup ## mypy, strict
 contracts: setup ## which package may import which
 	@$(BIN)/lint-imports
 
-tests: setup-cluster setup-airflow ## pytest (ARGS="-k …" for some)
-	@$(BIN)/pytest $(ARGS)
+tests: setup-cluster setup-airflow ## pytest, in two processes (ARGS="-k …" for some)
+	@$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
 
 test-cluster: setup-cluster ## the tests that need the cluster; they start one of their own
 	@$(BIN)/pytest -m "cluster and not drills and not masters" $(ARGS)

@@ -226,11 +226,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that need the cluster come last, and are marked; of those the ones that use our session come first.
 
     A JVM that is started beside native HDFS clients may wait for ever: its start forks a process that has their threads.
+    Where several processes run the tests, each group is one's: it starts what its tests share, and no other does.
     """
     for item in items:
         if {"shared_environment", "services"} & {*getattr(item, "fixturenames", ())}:
             item.add_marker("cluster")
-    items.sort(key=lambda item: (needs := item.get_closest_marker("cluster") is not None, needs and not _uses_spark(item)))
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+    items.sort(key=lambda item: (_group(item) == "cluster", _group(item) == "cluster" and not _uses_spark(item)))
+
+
+def _group(item: pytest.Item) -> str:
+    named = next((name for name in ("cluster", "dags") if item.get_closest_marker(name)), None)
+    return named or ("spark" if _uses_spark(item) else "commands")
 
 
 def _uses_spark(item: pytest.Item) -> bool:
