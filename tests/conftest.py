@@ -222,6 +222,7 @@ def mysql(cluster: Settings) -> Iterator[Callable[[str], None]]:
         execute(f"DROP DATABASE IF EXISTS {name}")
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the marks in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that need the cluster come last, and are marked; of those the ones that use our session come first.
 

@@ -127,11 +127,18 @@ class Project:
         span = ("--from-date", first, "--to-date", last, "--max-active-runs", "1")
         self.good("airflow", "backfill", "create", "--dag-id", "flights", *span)
 
-    def finish_backfill(self) -> None:
-        """Let the running scheduler run these days, and what they set off; returns when all is over."""
-        for dag in ("flights", "flights_retrain"):
-            until(lambda dag=dag: self.run("airflow", "dags", "unpause", "--yes", dag).returncode == 0)  # SQLite may be locked
+    def finish_backfill(self, before_retraining: int = 0) -> None:
+        """Let the running scheduler run these days, and what they set off; returns when all is over.
+
+        Retraining takes no notice of the first days, as many as ``before_retraining``.
+        """
+        self._unpause("flights")
+        until(lambda: len(self.ended("flights")) >= before_retraining)
+        self._unpause("flights_retrain")
         until(lambda: self.ended("flights_retrain") and not self._waiting())
+
+    def _unpause(self, dag: str) -> None:
+        until(lambda: self.run("airflow", "dags", "unpause", "--yes", dag).returncode == 0)  # SQLite may be locked
 
     def _waiting(self) -> bool:
         (runs,) = self.query("SELECT count(*) FROM dag_run WHERE state IN ('queued', 'running')")
@@ -178,6 +185,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return project
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the marks in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
