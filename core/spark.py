@@ -79,8 +79,7 @@ def build_session(
     if (active := SparkSession.getActiveSession()) is not None:
         return active
     submitted = _submitted()
-    master = _choose_master(master, submitted)
-    require_master(master, hadoop)
+    master = _choose_master(master, submitted, hadoop)
     _set_environment(hadoop, user, executors.environment)
     scheme = "" if is_local(master) or executors.environment else "local:"
     conf = {
@@ -90,10 +89,9 @@ def build_session(
         "spark.jars": ",".join(f"{scheme}{file}" for file in files),
         **executors.conf(master, _spark_home()),
         **(options or {}),
+        JAVA_OPTIONS: java_options(jars, (options or {}).get(JAVA_OPTIONS, "")),
         **submitted,
     }
-    if not submitted:
-        conf[JAVA_OPTIONS] = java_options(jars, conf.get(JAVA_OPTIONS, ""))
     deadline = time.monotonic() + executors.start_timeout_s
     with _standard_error_in(log), _failures(master, log), _withdrawn_at(deadline, master, executors, conf):
         if submitted:
@@ -139,13 +137,16 @@ def _submitted() -> dict[str, str]:
     return dict(pyspark.SparkConf().getAll())
 
 
-def _choose_master(master: str, submitted: Mapping[str, str]) -> str:
+def _choose_master(profile: str, submitted: Mapping[str, str], hadoop: Path | None) -> str:
+    """The master of the command line, else the profile's; raises ConfigError when the session could not be there."""
     given = submitted.get("spark.master", "local[*]")
-    if given != "local[*]":
-        return given
-    if submitted and not is_local(master):
-        raise ConfigError(f"the profile's master is {master}: give it to spark-submit (--master {master}), or run `maas submit`")
-    return master
+    if given == "local[*]" and submitted and not is_local(profile):
+        raise ConfigError(
+            f"the profile's master is {profile}: give it to spark-submit (--master {profile}), or run `maas submit`"
+        )
+    chosen = profile if given == "local[*]" else given
+    require_master(chosen, hadoop)
+    return chosen
 
 
 def _set_environment(hadoop: Path | None, user: str | None, environment: Path | None) -> None:

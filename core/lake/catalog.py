@@ -18,6 +18,7 @@ from core.contracts import Layer, TableName
 from core.database.engine import MYSQL, address
 from core.errors import ConfigError, CorruptFile, TableError
 from core.hadoop import client_options
+from core.lake import live
 from core.lake.files import Files, HdfsFiles, LocalFiles, hdfs_failures
 from core.lake.lock import FileLocks, Locks, MySqlLocks
 from core.lake.log import Action, Log, changes_rows, info_of, is_txn
@@ -136,9 +137,9 @@ class Lake:
         return TableInfo(
             name=table,
             version=delta.version(),
-            rows=sum(_rows(adds)) - _deleted(delta),
+            rows=sum(live.rows(adds)) - live.deleted(delta),
             files=adds.num_rows,
-            bytes=sum(_list(adds, "size_bytes")),
+            bytes=sum(live.values(adds, "size_bytes")),
             updated=when or datetime.fromtimestamp(0, UTC),
         )
 
@@ -190,15 +191,17 @@ class Lake:
         a deletion vector: a reader of files would bring those back.
         """
         delta = self._open(table, version)
-        if _deleted(delta):
+        if live.deleted(delta):
             raise TableError(
                 f"{table} version {delta.version()} has deletion vectors, which readers of its files would not see: "
                 f"run in Spark: REORG TABLE delta.`{self.path(table)}` APPLY (PURGE)",
                 table=str(table),
             )
         adds = delta.get_add_actions()
-        wanted = _in_partition(delta, adds, partition or {}, table)
-        found = sorted((path, rows) for path, rows, live in zip(_list(adds, "path"), _rows(adds), wanted, strict=True) if live)
+        wanted = live.in_partition(delta, adds, partition or {}, table)
+        found = sorted(
+            (path, rows) for path, rows, live in zip(live.values(adds, "path"), live.rows(adds), wanted, strict=True) if live
+        )
         files = tuple(f"{self.path(table)}/{unquote(path)}" for path, _ in found)
         return Snapshot(delta.version(), files, sum(rows for _, rows in found))
 
@@ -206,7 +209,9 @@ class Lake:
         """The live files of a version by their paths below the table's folder, with sizes; raises TableError as ``snapshot``."""
         self.snapshot(table, version)
         adds = self._open(table, version).get_add_actions()
-        found = {unquote(path): size for path, size in zip(_list(adds, "path"), _list(adds, "size_bytes"), strict=True)}
+        found = {
+            unquote(path): size for path, size in zip(live.values(adds, "path"), live.values(adds, "size_bytes"), strict=True)
+        }
         if outside := sorted(path for path in found if "://" in path or path.startswith("/")):
             raise TableError(f"{table} version {version} has a live file outside of its folder: {outside[0]}", table=str(table))
         return found
@@ -216,11 +221,7 @@ class Lake:
 
         None stands for a file of which the log does not say it, or says it with rows that a deletion vector takes out.
         """
-        delta = self._open(table, version)
-        adds, masked = delta.get_add_actions(), bool(_deleted(delta))
-        tops = _list(adds, "max") if "max" in adds.schema.names else [None] * adds.num_rows
-        counts = _list(adds, "num_records")
-        return [None if masked or top is None else top.get(column) for top, rows in zip(tops, counts, strict=True) if rows != 0]
+        return live.greatest(self._open(table, version), column)
 
     def log(self, table: TableName) -> Log:
         """The table's commit log."""
@@ -258,40 +259,12 @@ def _is_name(table: TableName) -> bool:
         return False
 
 
-def _list(adds: Any, column: str) -> list[Any]:
-    return list(adds[column].to_pylist())
-
-
-def _rows(adds: Any) -> list[int]:
-    return [rows or 0 for rows in _list(adds, "num_records")]
-
-
 def _facts(actions: list[Action], table: TableName, app: str) -> dict[str, Any]:
     try:
         facts = json.loads(info_of(actions).get("userMetadata") or "")
     except ValueError as error:
         raise TableError(f"{table}: the commit of {app!r} carries no facts: it was not written by this platform") from error
     return dict(facts)
-
-
-def _deleted(delta: DeltaTable) -> int:
-    """Rows that deletion vectors take out of live files."""
-    masks = delta.deletion_vectors()
-    return sum(mask.count(False) for batch in masks for mask in batch["selection_vector"].to_pylist())
-
-
-def _in_partition(delta: DeltaTable, adds: Any, partition: Mapping[str, str], table: TableName) -> list[bool]:
-    columns = delta.metadata().partition_columns
-    if unknown := sorted(set(partition) - set(columns)):
-        known = ", ".join(columns) or "none"
-        raise TableError(
-            f"{table} is not partitioned by {', '.join(unknown)}: its partition columns are {known}", table=str(table)
-        )
-    if adds.num_rows == 0:
-        return []
-    if not partition:
-        return [True] * adds.num_rows
-    return [all(str(values[key]) == value for key, value in partition.items()) for values in _list(adds, "partition")]
 
 
 @contextmanager
