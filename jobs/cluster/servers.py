@@ -7,7 +7,7 @@ import getpass
 import hashlib
 import importlib.util
 import os
-import shutil
+import pwd
 import sys
 import uuid
 from pathlib import Path
@@ -184,7 +184,8 @@ def _as_mysql() -> tuple[str, ...]:
 
 def _give_to_mysql(path: Path) -> None:
     if os.geteuid() == 0:
-        shutil.chown(path, "mysql", "mysql")
+        user = pwd.getpwnam("mysql")
+        os.chown(path, user.pw_uid, user.pw_gid)
 
 
 def _reachable(folder: Path) -> None:
