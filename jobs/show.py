@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from core.lake.holds import Hold
     from core.lake.vacuum import Vacuumed
     from core.registry.versions import ModelInfo
+    from etl.preview import Outcome, Preview
     from jobs.doctor import Finding
     from jobs.services import ServiceState
     from monitoring.drift import Drift
@@ -80,6 +81,35 @@ def show_vacuumed(out: Console, done: Sequence[Vacuumed], *, dry_run: bool) -> N
         for one in done
     ]
     show_rows(out, "vacuum", ("table", f"files {verb}", f"MB {verb}", "readable from version", "held versions"), rows)
+
+
+def show_preview(out: Console, found: Preview) -> None:
+    """What rules make of records and, where they were compared, what they would change."""
+    before, after = found.before, found.after
+
+    def share(outcome: Outcome | None, count: int) -> str:
+        return "" if outcome is None else f"{count:,} ({count / max(1, outcome.records):.1%})"
+
+    lines = [("rule", name, "rules") for name in dict.fromkeys([*(before.rules if before else {}), *after.rules])]
+    lines += [("quarantine", name, "reasons") for name in dict.fromkeys([*(before.reasons if before else {}), *after.reasons])]
+    rows = [
+        (
+            kind,
+            escape(name),
+            share(before, getattr(before, part, {}).get(name, 0)),
+            share(after, getattr(after, part).get(name, 0)),
+        )
+        for kind, name, part in lines
+    ]
+    title = f"{found.table}: the newest {after.records:,} records"
+    if before is None:
+        show_rows(out, title, ("", "name", "records"), [(kind, name, now) for kind, name, _, now in rows])
+        return
+    show_rows(out, title, ("", "name", "now", "with these rules"), rows)
+    out.print(f"{found.changed:,} of {after.records:,} records change")
+    for change in found.examples:
+        out.print(f"  {change.source} at {change.offset}", markup=False)
+        out.print(f"    - {change.before}\n    + {change.after}", markup=False)
 
 
 def show_holds(out: Console, found: Sequence[Hold]) -> None:

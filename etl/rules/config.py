@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 
 from core.config import Strict, load, validate
 from core.contracts import Layer, TableName
@@ -44,12 +44,13 @@ from etl.rules.checks.volume import Volume
 from etl.rules.fields import FieldType
 from etl.rules.kinds.delimited import DelimitedRule
 from etl.rules.kinds.json import JsonRule
+from etl.rules.kinds.keyvalue import KeyValueRule
 from etl.rules.kinds.kind import Kind
 from etl.rules.kinds.regex import RegexRule
 from etl.rules.kinds.sql import SqlRule
 from etl.rules.names import check_names
 
-Rule = Annotated[RegexRule | JsonRule | SqlRule | DelimitedRule, Field(discriminator="kind")]
+Rule = Annotated[RegexRule | JsonRule | SqlRule | DelimitedRule | KeyValueRule, Field(discriminator="kind")]
 Check = Annotated[NotNull | Range | Membership | Form | Expression | Unique | Volume, Field(discriminator="kind")]
 
 
@@ -62,7 +63,12 @@ def _table(value: Any) -> TableName:
         raise ValueError(error.message) from error
 
 
-Table = Annotated[TableName, BeforeValidator(_table), PlainSerializer(str)]
+_WRITTEN = {
+    "type": "string",
+    "description": "layer.name, for example raw.flights",
+    "pattern": r"^(raw|extracted)\.[a-z][a-z0-9_]{0,62}$",
+}
+Table = Annotated[TableName, BeforeValidator(_table), PlainSerializer(str), WithJsonSchema(_WRITTEN)]
 
 
 class TableConfig(Strict):
@@ -151,6 +157,11 @@ class RuleSet:
     name: str
     digest: str
     tables: tuple[TableRules, ...]
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of a file of rules: editors complete and check by it."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **RuleFile.model_json_schema(by_alias=True)}
 
 
 def load_rules(path: Path) -> RuleSet:

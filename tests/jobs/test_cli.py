@@ -35,7 +35,21 @@ def test_light_commands_import_neither_spark_nor_torch(arguments):
 
 def test_help_lists_every_command():
     text = maas("--help").stdout
-    for command in ("run", "up", "down", "status", "serve", "score", "tables", "models", "config", "doctor", "drift", "logs"):
+    for command in (
+        "run",
+        "up",
+        "down",
+        "status",
+        "serve",
+        "score",
+        "tables",
+        "models",
+        "config",
+        "doctor",
+        "drift",
+        "logs",
+        "rules",
+    ):
         assert f"\n  {command} " in text
 
 

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_serializer
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from core.errors import RuleError
 from etl.rules.fields import FieldSpec
 from etl.rules.kinds.kind import Record, Refusal, RuleSpec
+from etl.rules.patterns.grok import expand
 from etl.rules.patterns.safety import SafePattern, check_pattern
 from etl.rules.patterns.syntax import PatternError
 
@@ -26,7 +27,10 @@ class RegexField(FieldSpec):
 
 
 class RegexRule(RuleSpec):
-    """Java's dialect, less what ``etl.rules.patterns`` leaves out; ``.`` matches no line end unless ``(?s)`` is set."""
+    """Java's dialect, less what ``etl.rules.patterns`` leaves out; ``.`` matches no line end unless ``(?s)`` is set.
+
+    ``%{NAME:group}`` stands for a pattern of the library in ``etl.rules.patterns.grok``.
+    """
 
     kind: Literal["regex"]
     pattern: str
@@ -36,6 +40,11 @@ class RegexRule(RuleSpec):
     def specs(self) -> Mapping[str, FieldSpec]:
         """The fields by name."""
         return self.fields
+
+    @field_serializer("pattern")
+    def _written(self, pattern: str) -> str:
+        """As rule sets are told apart and recorded: a later library changes neither."""
+        return expand(pattern)
 
     @cached_property
     def _safe(self) -> SafePattern:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from etl.rules.patterns.ambiguity import measure
 from etl.rules.patterns.automaton import build
+from etl.rules.patterns.grok import expand, locate
 from etl.rules.patterns.parse import parse
 from etl.rules.patterns.syntax import Chars, Choice, Node, Pattern, PatternError, Repeat, Sequence
 
@@ -24,12 +25,12 @@ class SafePattern:
 
 
 def check_pattern(text: str) -> SafePattern:
-    """The pattern, with the record length that it may be tried on.
+    """The pattern, its named patterns (``%{NAME:group}``) written out, with the record length that it may be tried on.
 
     Raises PatternError when it is not in the dialect, or when backtracking could take exponential time, time above the third
     power of the record's length, or more than a thousand times over one place.
     """
-    pattern = parse(text)
+    pattern = _read(text)
     found = measure(build(pattern.tree))
     if found.exponential:
         raise PatternError(
@@ -49,6 +50,14 @@ def check_pattern(text: str) -> SafePattern:
         )
     lengths = [n for n in (_LENGTHS[found.degree], _stack_length(pattern.tree)) if n is not None]
     return SafePattern(pattern, min(lengths, default=None))
+
+
+def _read(text: str) -> Pattern:
+    written = expand(text)
+    try:
+        return parse(written)
+    except PatternError as error:
+        raise PatternError(error.reason, locate(text, error.position)) from error
 
 
 def _stack_length(tree: Node) -> int | None:

@@ -3,11 +3,14 @@
 from pathlib import Path
 
 import pytest
+import yaml
+from jsonschema import Draft202012Validator
 
 from core.contracts import TableName
 from core.errors import ConfigError, RuleError
-from etl.rules.config import TableRules, load_rules
+from etl.rules.config import TableRules, json_schema, load_rules
 
+ROOT = Path(__file__).parents[3]
 GOOD = r"""
 version: 1
 tables:
@@ -24,6 +27,15 @@ def read(folder: Path, text: str):
     file = folder / "things.yaml"
     file.write_text(text, encoding="utf-8")
     return load_rules(file)
+
+
+def test_editors_are_told_by_a_schema_what_a_file_may_hold() -> None:
+    validator = Draft202012Validator(json_schema())
+    good = (ROOT / "conf/rules/flights.yaml").read_text(encoding="utf-8")
+    assert list(validator.iter_errors(yaml.safe_load(good))) == []
+    for old, new in (("kind: regex", "kind: regexp"), ("from: raw.", "from: row."), ("version: 1", "version: 2")):
+        assert old in good
+        assert list(validator.iter_errors(yaml.safe_load(good.replace(old, new)))) != []
 
 
 @pytest.mark.parametrize(

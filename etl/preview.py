@@ -1,0 +1,109 @@
+"""What rules make of the newest raw records, and what other rules would make of them: nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from core.contracts import TableName
+from core.lake.catalog import Lake
+from core.lake.failures import spark_failures
+from core.lake.tables import read_table
+from etl.rules.compile import classify
+from etl.rules.config import TableRules
+
+_KEY = ("_source", "_offset", "_batch")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What rules made of records: good rows by the rule that made them, quarantined records by reason."""
+
+    rules: dict[str, int] = field(default_factory=dict)
+    reasons: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def records(self) -> int:
+        """How many records there were."""
+        return sum(self.rules.values()) + self.quarantined
+
+    @property
+    def quarantined(self) -> int:
+        """How many became no row."""
+        return sum(self.reasons.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A record of which two rule sets make different things: each a row as JSON text, or reason and message."""
+
+    source: str
+    offset: int
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """One table: ``before`` and the changes are there when it was compared; ``changed`` counts all changes."""
+
+    table: TableName
+    after: Outcome
+    before: Outcome | None = None
+    changed: int = 0
+    examples: Sequence[Change] = ()
+
+
+def preview(
+    spark: SparkSession, lake: Lake, rules: TableRules, current: TableRules | None = None, *, records: int, examples: int = 5
+) -> Preview:
+    """Try ``rules`` on the newest ``records`` of their raw table and, with ``current`` rules, say what would change.
+
+    Raises TableError when there is no raw table, RuleError for rules that do not fit.
+    """
+    raw = read_table(spark, lake, rules.source)
+    newest = raw.orderBy(F.col("_batch").desc(), F.col("_offset").desc(), "_source").limit(records).persist()
+    try:
+        with spark_failures(rules.source):
+            after = _tried(newest, rules)
+            if current is None:
+                return Preview(rules.into, _outcome(after))
+            before = _tried(newest, current)
+            changed, shown = _changes(before, after, examples)
+            return Preview(rules.into, _outcome(after), _outcome(before), changed, shown)
+    finally:
+        newest.unpersist()
+
+
+def _tried(raw: DataFrame, rules: TableRules) -> DataFrame:
+    """Each record with its ``rule`` (null when quarantined), its ``reason`` (null for a row), and what it became, as ``text``."""
+    row = F.to_json(F.struct(*rules.config.types()), {"ignoreNullFields": "false"})
+    reason, message = F.col("_problem.reason"), F.col("_problem.message")
+    return classify(raw, rules).select(
+        *_KEY,
+        F.when(reason.isNull(), F.col("_rule")).alias("rule"),
+        reason.alias("reason"),
+        F.when(reason.isNull(), row).otherwise(F.concat(reason, F.lit(": "), message)).alias("text"),
+    )
+
+
+def _outcome(tried: DataFrame) -> Outcome:
+    found = tried.groupBy("rule", "reason").count().orderBy(F.desc("count"), "rule", "reason").collect()
+    rules = {row["rule"]: row["count"] for row in found if row["reason"] is None}
+    return Outcome(rules, {row["reason"]: row["count"] for row in found if row["reason"] is not None})
+
+
+def _changes(before: DataFrame, after: DataFrame, examples: int) -> tuple[int, list[Change]]:
+    def text(side: str) -> Column:
+        return F.col(f"{side}.text")
+
+    pairs = before.alias("old").join(after.alias("new"), list(_KEY)).where(~text("old").eqNullSafe(text("new")))
+    chosen = pairs.select("_source", "_offset", "_batch", text("old").alias("old"), text("new").alias("new")).persist()
+    try:
+        shown = chosen.orderBy("_batch", "_source", "_offset").limit(examples).collect()
+        return chosen.count(), [Change(row["_source"], row["_offset"], row["old"], row["new"]) for row in shown]
+    finally:
+        chosen.unpersist()

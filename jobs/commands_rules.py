@@ -1,0 +1,74 @@
+"""``maas rules …``: what rules make of records, before they are put to work."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from core.errors import ConfigError
+from core.settings import load_settings
+
+if TYPE_CHECKING:
+    from etl.rules.config import TableRules
+
+app = typer.Typer(help="Check rules, and try them on records, before they are put to work.", no_args_is_help=True)
+
+Profile = Annotated[str | None, typer.Option("--profile", help="Folder of conf/ whose settings apply (default: local).")]
+PipelineName = Annotated[str, typer.Argument(help="Name of a file in conf/pipelines.")]
+
+
+@app.command()
+def check(file: Annotated[Path, typer.Argument(help="A file of rules.")]) -> None:
+    """Say what is wrong with a file of rules, without Spark: keys, types, patterns that could run without end."""
+    from etl.rules.config import load_rules
+
+    rules = load_rules(file)
+    for table in rules.tables:
+        typer.echo(f"{table.source} → {table.into}: {len(table.rules)} rules, {len(table.config.checks)} checks")
+    typer.echo(f"rule set {rules.digest[:12]} can run")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of files of rules, for editors: they complete and check by it."""
+    from etl.rules.config import json_schema
+
+    typer.echo(json.dumps(json_schema(), indent=1, ensure_ascii=False))
+
+
+@app.command()
+def preview(
+    pipeline: PipelineName,
+    rules: Annotated[Path | None, typer.Option(help="A file of rules to compare with the pipeline's own.")] = None,
+    table: Annotated[list[str] | None, typer.Option(help="Only this extracted table (may be given several times).")] = None,
+    records: Annotated[int, typer.Option(min=1, help="How many of the newest raw records of each table are tried.")] = 10_000,
+    profile: Profile = None,
+) -> None:
+    """Try the pipeline's rules on its newest raw records or, with --rules, say what other rules would change. Writes nothing."""
+    from core.lake.catalog import Lake
+    from etl.preview import preview as preview_table
+    from etl.rules.config import load_rules
+    from jobs.pipeline import load_pipeline
+    from jobs.session import open_session
+    from jobs.show import console, show_preview
+
+    settings, out = load_settings(profile=profile), console()
+    own = {str(one.into): one for one in load_pipeline(settings, pipeline).rules.tables}
+    tried = {str(one.into): one for one in load_rules(rules).tables} if rules else own
+    chosen, lake = _choose(tried, table or []), Lake.of(settings)
+    for one in chosen:
+        lake.check(one.source)
+    with out.status("starting Spark"):
+        session = open_session(settings, "maas rules preview")
+    for one in chosen:
+        current = own.get(str(one.into)) if rules else None
+        show_preview(out, preview_table(session, lake, one, current, records=records))
+
+
+def _choose(tables: dict[str, TableRules], names: list[str]) -> list[TableRules]:
+    if unknown := sorted(set(names) - set(tables)):
+        raise ConfigError(f"the rules have no table {unknown[0]!r}: they lead into {', '.join(tables)}")
+    return [rules for name, rules in tables.items() if not names or name in names]
