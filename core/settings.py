@@ -123,7 +123,7 @@ class SourcesSettings(Strict):
     prefix: str = Field(default="", pattern=r"^[A-Za-z0-9_.-]{0,60}$")
     """Put before the names of databases and topics on the platform's own servers, so that two platforms may share them."""
     passwords: dict[str, SecretStr] = {}
-    """By the name that a source's key ``password`` gives."""
+    """By the name that a source's key ``password`` gives, or one of its ``headers``."""
 
 
 class MlflowSettings(Strict):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
@@ -14,13 +16,24 @@ from core.errors import ConfigError, StorageError
 from core.settings import Settings
 from core.storage.open import open_storage
 from core.storage.storage import compile_glob
+from etl.downloads.client import Client, Limits
+from etl.downloads.download import Download
+from etl.downloads.guard import Guard
+from etl.downloads.urls import parse_url
 from etl.sources.database import DatabaseSource
+from etl.sources.download import DownloadSource
 from etl.sources.files import FileSource
 from etl.sources.records import Format
 from etl.sources.source import Source
 from etl.sources.topic import TopicSource
 
 _MYSQL_PORT = 3306
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
+_HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
+_OWN_HEADERS = {
+    *("accept", "accept-encoding", "connection", "content-length", "expect", "host", "if-modified-since", "if-none-match"),
+    *("if-range", "range", "te", "trailer", "transfer-encoding", "upgrade", "user-agent"),
+}
 
 
 class DatabaseConfig(Strict):
@@ -95,26 +108,100 @@ class KafkaConfig(Strict):
     """Go on without records that were deleted before they were read, instead of stopping."""
 
 
-SourceConfig = Annotated[DatabaseConfig | FilesConfig | LogConfig | KafkaConfig, Field(discriminator="kind")]
+class DownloadConfig(Strict):
+    """A file that a server on the Internet gives, fetched again when it is another one."""
+
+    kind: Literal["download"]
+    url: str
+    """``https://…`` or ``http://…``, without user and password."""
+    folder: Path
+    """Where its versions are kept: below ``sources.root``, and no other source's."""
+    format: Literal["jsonl", "csv", "log"]
+    sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    """Of the file, after a content coding was undone. Nothing but that file is taken."""
+    max_bytes: int = Field(default=1 << 30, ge=1)
+    timeout_s: float = Field(default=3600.0, gt=0)
+    """How long fetching it may take in all."""
+    allow: tuple[str, ...] = ()
+    """Networks (``10.1.0.0/16``), addresses and hosts that are not of the public Internet, and may be fetched from."""
+    headers: dict[str, str] = {}
+    """By a header's name, the name of the secret in the settings' ``sources.passwords`` that is its whole value."""
+
+    @field_validator("url")
+    @classmethod
+    def _fetched(cls, value: str) -> str:
+        parse_url(value)
+        return value
+
+    @field_validator("allow")
+    @classmethod
+    def _read(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        Guard.of(value)
+        return value
+
+    @field_validator("headers")
+    @classmethod
+    def _known(cls, value: dict[str, str]) -> dict[str, str]:
+        for name in value:
+            if not _HEADER.fullmatch(name) or name.lower() in _OWN_HEADERS:
+                raise ValueError(f"{name!r} is no header that a source may set")
+        return value
 
 
-def open_source(config: DatabaseConfig | FilesConfig | LogConfig | KafkaConfig, settings: Settings) -> Source:
+AnySource = DatabaseConfig | FilesConfig | LogConfig | KafkaConfig | DownloadConfig
+SourceConfig = Annotated[AnySource, Field(discriminator="kind")]
+
+
+def open_source(config: AnySource, settings: Settings) -> Source:
     """The source that ``config`` describes. Nothing is opened yet; raises ConfigError for what the settings lack."""
     if isinstance(config, DatabaseConfig):
         return _open_database(config, settings)
     if isinstance(config, KafkaConfig):
         return _open_topic(config, settings)
+    if isinstance(config, DownloadConfig):
+        return _open_download(config, settings)
     form = Format(config.format) if isinstance(config, FilesConfig) else Format.LOG
-    return _open_files(config, form, settings)
+    return _open_files(config.folder, config.pattern, form, settings)
 
 
-def _open_files(config: FilesConfig | LogConfig, form: Format, settings: Settings) -> FileSource:
-    root, folder = settings.sources.root, str(config.folder)
-    if "://" in root and not config.folder.is_absolute():
+def _open_files(below: Path, pattern: str, form: Format, settings: Settings, *, whole: bool = False) -> FileSource:
+    root, folder = settings.sources.root, str(below)
+    if "://" in root and not below.is_absolute():
         place = f"{root.rstrip('/')}/{folder}"
         needed = Settings(root=settings.root, hdfs=settings.hdfs, s3=settings.s3)  # no other secret leaves this machine
-        return FileSource(place, config.pattern, form, partial(open_storage, place, needed))
-    return FileSource(settings.at_home(Path(root) / config.folder), config.pattern, form)
+        return FileSource(place, pattern, form, partial(open_storage, place, needed), whole)
+    return FileSource(settings.at_home(Path(root) / below), pattern, form, whole=whole)
+
+
+def _open_download(config: DownloadConfig, settings: Settings) -> DownloadSource:
+    """Every kind of storage is reached as files are; what broke off waits below the home folder of this machine."""
+    files = _open_files(config.folder, f"*.{config.format}", Format(config.format), settings, whole=True)
+    secrets = {header: _secret(header, name, settings) for header, name in config.headers.items()}
+    limits = Limits(body_bytes=config.max_bytes, total_s=config.timeout_s)
+    token = hashlib.sha256(f"{files.folder}\n{config.url}".encode()).hexdigest()[:16]
+    download = Download(
+        parse_url(config.url),
+        Client(Guard.of(config.allow), limits, secrets),
+        files.opener,
+        config.format,
+        settings.at_home(Path("downloads") / token),
+        config.sha256,
+    )
+    return DownloadSource(download, files)
+
+
+def _secret(header: str, name: str, settings: Settings) -> str:
+    secret = settings.sources.passwords.get(name)
+    if secret is None:
+        raise ConfigError(
+            f"the settings have no secret {name!r}, which a source's header {header!r} asks for: set "
+            f"'sources.passwords.{name}' in secrets.yaml in the home folder"
+        )
+    if not _HEADER_VALUE.fullmatch(secret.get_secret_value()):
+        raise ConfigError(
+            f"'sources.passwords.{name}' can be no value of a header: write one line of ASCII, without blanks around"
+        )
+    return secret.get_secret_value()
 
 
 def _open_topic(config: KafkaConfig, settings: Settings) -> TopicSource:

@@ -34,6 +34,7 @@ class FileSource:
     """The records of the files below ``folder`` that match the glob ``pattern``. Offsets are bytes from the file's beginning.
 
     With ``open_files``, which is sent to executors, they lie in the storage that it opens; ``folder`` is what messages call it.
+    Files that are ``whole`` when they appear need no end of their last line, logs neither.
 
     A position holds, for each file, how far it was read and a digest of its first KiB. A file that went away keeps its place:
     when it comes back it goes on from there. A file that was renamed is a new file.
@@ -43,6 +44,7 @@ class FileSource:
     pattern: str
     form: Format
     open_files: OpenStorage | None = None
+    whole: bool = False
 
     def plan(self, session: Session, position: Position | None, interval: Interval | None = None) -> Plan:  # noqa: ARG002 — other sources need Spark and know times
         """See Source.plan. Raises SourceError for a file that shrank, or whose beginning is another than it was."""
@@ -51,7 +53,7 @@ class FileSource:
         with self._failures():
             entries = self._entries(known)
             for entry in entries:
-                with self._files.open_read(entry.path) as file:
+                with self.opener().open_read(entry.path) as file:
                     new, known[entry.path] = self._plan_file(file, entry, known.get(entry.path))
                     ranges += new
         return Plan(tuple(ranges), {"files": known})
@@ -60,12 +62,12 @@ class FileSource:
         """See Source.read."""
         groups = _grouped(plan.ranges, spark.sparkContext.defaultParallelism)
         indices = spark.range(0, len(groups), 1, len(groups))
-        return indices.mapInArrow(partial(_read_groups, self._open(), str(self.folder), self.form, groups), RECORD)
+        return indices.mapInArrow(partial(_read_groups, self.opener, str(self.folder), self.form, groups), RECORD)
 
     def _entries(self, known: dict[str, Any]) -> list[Entry]:
         if self.open_files is None and not Path(self.folder).is_dir():
             raise SourceError(f"{self.folder}: no such folder: check the source's 'folder'")
-        entries = self._files.list(self.pattern)
+        entries = self.opener().list(self.pattern)
         if not entries and not known:
             raise SourceError(f"{self.folder}: no file matches {self.pattern!r}: check the source's 'folder' and 'pattern'")
         return entries
@@ -76,7 +78,7 @@ class FileSource:
         _require_same(file, entry, seen, offset, where)
         header, body = read_header(file, entry.size, where) if self.form is Format.CSV else (None, skip_mark(file))
         start, end = max(offset, body), entry.size
-        if self.form is Format.LOG:
+        if self.form is Format.LOG and not self.whole:
             end = last_end(file, start, end)
         elif offset:
             start = resume(file, start, end, where)
@@ -87,10 +89,8 @@ class FileSource:
         return ranges, {"offset": end, "fingerprint": _fingerprint(file, end)}
 
     @property
-    def _files(self) -> Storage:
-        return self._open()()
-
-    def _open(self) -> OpenStorage:
+    def opener(self) -> OpenStorage:
+        """What opens the storage that the files lie in."""
         return partial(LocalStorage, Path(self.folder)) if self.open_files is None else self.open_files
 
     @contextmanager

@@ -1,6 +1,9 @@
 import gzip
 import hashlib
 import json
+import subprocess
+import sys
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -19,8 +22,9 @@ from etl.downloads.fetch import Patience
 from etl.downloads.guard import Guard
 from etl.downloads.partial import Partial
 from etl.downloads.urls import parse_url
-from tests.web import Served, Web, in_turn, raw, redirect, status
+from tests.web import Handler, Served, Web, in_turn, raw, redirect, status
 
+ROOT = Path(__file__).parents[3]
 LONG_AGO = 1_700_000_000.0
 CONTENT = bytes(range(256)) * 4000
 
@@ -149,6 +153,48 @@ def test_the_next_run_goes_on_where_the_last_one_broke_off(web: Web, build: Buil
     build().refresh()
     assert versions(tmp_path) == {named(1, CONTENT): CONTENT}
     assert header(web, "range") == ["bytes=400000-"]
+
+
+CHILD = """
+import sys
+from functools import partial
+from pathlib import Path
+from core.storage.local import LocalStorage
+from etl.downloads.client import Client
+from etl.downloads.download import Download
+from etl.downloads.guard import Guard
+from etl.downloads.urls import parse_url
+url, home = sys.argv[1], Path(sys.argv[2])
+client = Client(Guard.of(["127.0.0.1"]))
+Download(parse_url(url), client, partial(LocalStorage, home / "raw"), "csv", home / "spool").refresh()
+"""
+
+
+def test_a_process_that_is_killed_loses_nothing_that_came(web: Web, build: Build, tmp_path: Path):
+    # given a server that stops in the middle, and a process that waits for the rest
+    whole = Served(CONTENT)
+    head = b'HTTP/1.1 200 OK\r\nETag: "1"\r\nContent-Length: %d\r\n\r\n' % len(CONTENT)
+    killed = threading.Event()
+
+    def stops(handler: Handler) -> None:
+        handler.wfile.write(head + CONTENT[:400_000])
+        killed.wait(30)
+
+    web.pages["/f"] = in_turn(stops, whole)
+    child = subprocess.Popen([sys.executable, "-c", CHILD, f"{web.url}/f", str(tmp_path)], cwd=ROOT)
+    part = tmp_path / "spool" / "part"
+    while not part.is_file() or part.stat().st_size < 400_000:
+        assert child.poll() is None
+        time.sleep(0.01)
+    # when
+    child.kill()
+    child.wait()
+    killed.set()
+    # then
+    assert versions(tmp_path) == {}
+    build().refresh()
+    assert versions(tmp_path) == {named(1, CONTENT): CONTENT}
+    assert header(web, "range") == [None, "bytes=400000-"]
 
 
 @pytest.mark.parametrize("after", ["another machine start", "no note"])

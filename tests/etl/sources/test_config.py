@@ -1,3 +1,4 @@
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -6,8 +7,11 @@ import pytest
 from core.config import Strict, validate
 from core.errors import ConfigError
 from core.settings import Settings
+from core.storage.local import LocalStorage
+from etl.downloads.urls import parse_url
 from etl.sources.config import SourceConfig, open_source
 from etl.sources.database import DatabaseSource
+from etl.sources.download import DownloadSource
 from etl.sources.files import FileSource
 from etl.sources.records import Format
 from etl.sources.topic import TopicSource
@@ -66,6 +70,38 @@ def test_a_topic_is_looked_for_on_the_platforms_servers_unless_others_are_named(
         opened(tmp_path, kind="kafka", topic="events")
 
 
+DOWNLOAD = {"kind": "download", "url": "https://files.example/a.csv?x", "folder": "a", "format": "csv"}
+
+
+def test_a_download_is_kept_where_files_are_read(tmp_path: Path):
+    source = opened(tmp_path, {"sources": {"root": "raw"}}, **DOWNLOAD, max_bytes=10, timeout_s=5)
+    assert isinstance(source, DownloadSource)
+    assert source.files == FileSource(tmp_path / "raw" / "a", "*.csv", Format.CSV, whole=True)
+    assert source.download.target == parse_url("https://files.example/a.csv?x")
+    assert source.download.open_files.args == partial(LocalStorage, tmp_path / "raw" / "a").args  # type: ignore[attr-defined]
+    limits, guard = source.download.client.limits, source.download.client.guard
+    assert (limits.body_bytes, limits.total_s, guard.networks, guard.hosts) == (10, 5, (), frozenset())
+    assert source.download.spool.parent == tmp_path / "downloads"
+    on_hdfs = opened(tmp_path, {"sources": {"root": "hdfs://127.0.0.1:1/x"}}, **DOWNLOAD)
+    assert isinstance(on_hdfs, DownloadSource) and on_hdfs.files.folder == "hdfs://127.0.0.1:1/x/a"
+    assert on_hdfs.files.open_files is on_hdfs.download.open_files
+    assert on_hdfs.download.spool != source.download.spool
+
+
+def test_a_download_may_go_where_it_is_told_with_the_secret_it_names(tmp_path: Path):
+    secrets = {"sources": {"passwords": {"files": "Bearer hidden"}}}
+    source = opened(tmp_path, secrets, **DOWNLOAD, allow=["10.0.0.0/8", "Files.Example"], headers={"Authorization": "files"})
+    assert isinstance(source, DownloadSource) and "hidden" not in repr(source)
+    assert source.download.client.secrets == {"Authorization": "Bearer hidden"}
+    assert source.download.client.guard.hosts == {"files.example"}
+    with pytest.raises(ConfigError, match=r"no secret 'files'.*header 'Authorization'.*sources\.passwords\.files"):
+        opened(tmp_path, **DOWNLOAD, headers={"Authorization": "files"})
+    for wrong in ("Bearer hidden\r\nHost: x", "hidden ", "", "h\xfcdden"):
+        with pytest.raises(ConfigError, match="can be no value of a header") as caught:
+            opened(tmp_path, {"sources": {"passwords": {"files": wrong}}}, **DOWNLOAD, headers={"Authorization": "files"})
+        assert "dden" not in caught.value.message
+
+
 @pytest.mark.parametrize(
     ("source", "message"),
     [
@@ -79,6 +115,17 @@ def test_a_topic_is_looked_for_on_the_platforms_servers_unless_others_are_named(
         ({"kind": "database", "url": "mysql://h/x", "table": "t", "watermark": "id"}, "write mysql://USER@HOST:PORT/NAME"),
         ({"kind": "database", "url": "jdbc:x:y", "table": "t", "watermark": "i", "columns": []}, "at least one"),
         ({"kind": "database", "url": "jdbc:x:y", "table": "t"}, "watermark' is missing"),
+        ({**DOWNLOAD, "url": "ftp://files.example/a"}, "only http:// and https:// are fetched"),
+        ({**DOWNLOAD, "url": "https://ann:pw@files.example/a"}, "a URL holds no user and no password"),
+        ({**DOWNLOAD, "url": "http://0x7f000001/a"}, "odd spelling"),
+        ({**DOWNLOAD, "format": "xml"}, "format"),
+        ({**DOWNLOAD, "sha256": "abc"}, "sha256"),
+        ({**DOWNLOAD, "max_bytes": 0}, "max_bytes"),
+        ({**DOWNLOAD, "allow": ["10.0.0.1/8"]}, "allow.*host bits"),
+        ({**DOWNLOAD, "allow": ["a b"]}, "allow.*no domain name"),
+        ({**DOWNLOAD, "headers": {"Host": "x"}}, "'Host' is no header that a source may set"),
+        ({**DOWNLOAD, "headers": {"A: b": "x"}}, "is no header that a source may set"),
+        ({**DOWNLOAD, "checksum": "x"}, "unknown key"),
         ({"kind": "kafka", "topic": "a b"}, "topic"),
         ({"kind": "kafka", "topic": "a", "server": "x"}, "did you mean 'servers'"),
     ],

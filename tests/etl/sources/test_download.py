@@ -1,0 +1,102 @@
+import json
+import resource
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from core.errors import DiskFull, SourceError
+from core.settings import Settings
+from etl.sources.config import DownloadConfig, open_source
+from etl.sources.source import Plan, Source
+from tests.web import Served, Web, serve, status
+
+Build = Callable[..., Source]
+
+
+@pytest.fixture
+def web() -> Iterator[Web]:
+    with serve() as running:
+        yield running
+
+
+@pytest.fixture
+def build(web: Web, tmp_path: Path) -> Build:
+    def make(form: str = "jsonl", **more: Any) -> Source:
+        base = {"kind": "download", "url": f"{web.url}/f", "folder": "files", "format": form, "allow": ["127.0.0.1"]}
+        return open_source(DownloadConfig.model_validate({**base, **more}), Settings(root=tmp_path, home=tmp_path))
+
+    return make
+
+
+def no_spark() -> SparkSession:
+    raise AssertionError("Spark was started")
+
+
+def planned(source: Source, plan: Plan | None) -> Plan:
+    """What is new after ``plan``, with its position having gone through JSON."""
+    return source.plan(no_spark, json.loads(json.dumps(plan.position)) if plan else None)
+
+
+def sizes(plan: Plan) -> list[tuple[str, int, int]]:
+    return [(one.place[:6], one.start, one.end) for one in plan.ranges]
+
+
+def test_each_version_is_planned_once_and_an_unchanged_one_adds_nothing(web: Web, build: Build):
+    web.pages["/f"] = Served(b'{"a": 1}\n', '"1"')
+    first = planned(build(), None)
+    assert sizes(first) == [("000001", 0, 9)]
+    assert planned(build(), first).ranges == ()
+    web.pages["/f"] = Served(b'{"a": 1}\n{"a": 2}\n', '"2"')
+    second = planned(build(), first)
+    assert sizes(second) == [("000002", 0, 18)]
+    assert planned(build(), second).ranges == ()
+    assert sizes(planned(build(), None)) == [("000001", 0, 9), ("000002", 0, 18)]
+
+
+def test_the_last_line_needs_no_end_because_a_version_does_not_grow(web: Web, build: Build):
+    web.pages["/f"] = Served(b"one\ntwo")
+    for form in ("log", "jsonl"):
+        source = build(form, folder=form)
+        plan = planned(source, None)
+        assert sizes(plan) == [("000001", 0, 7)]
+        assert planned(source, plan).ranges == ()
+
+
+def test_csv_has_its_header_beside_it(web: Web, build: Build):
+    web.pages["/f"] = Served(b"id,name\n1,x\n")
+    (one,) = planned(build("csv"), None).ranges
+    assert (one.header, one.start, one.end) == (b"id,name", 8, 12)
+
+
+def test_what_was_not_read_yet_is_read_though_the_file_is_as_it_was(web: Web, build: Build):
+    web.pages["/f"] = Served(b'{"a": 1}\n')
+    planned(build(), None)  # and the process ended before it was committed
+    assert sizes(planned(build(), None)) == [("000001", 0, 9)]
+
+
+def test_failures_are_errors_of_the_source(web: Web, build: Build, tmp_path: Path):
+    with pytest.raises(SourceError, match=r"/f: there is no such file \(HTTP status 404\)"):
+        planned(build(), None)
+    with pytest.raises(SourceError, match="loopback"):
+        planned(build(allow=[]), None)
+    web.pages["/f"] = status(200, b"x")
+    (tmp_path / "files").write_bytes(b"a file where the folder belongs")
+    with pytest.raises(SourceError, match=rf"source {web.url}/f: .*files"):
+        planned(build(), None)
+
+
+def test_a_disk_that_is_full_is_told_as_such(web: Web, build: Build, tmp_path: Path):
+    web.pages["/f"] = Served(b"x" * 100_000)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
+    try:
+        with pytest.raises(DiskFull, match=r"disk full at .*downloads.*run again"):
+            planned(build(), None)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not (tmp_path / "files").exists()
+    assert sizes(planned(build(), None)) == [("000001", 0, 100_000)]
+    assert [headers.get("range") for _, headers in web.asked] == [None, "bytes=50000-"]
