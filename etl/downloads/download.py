@@ -44,13 +44,11 @@ class Download:
             return newest
         with Partial.open(self.spool, str(self.target)) as partial:
             known = newest.facts if newest is not None else None
-            if known is not None and known.url != self.target.url:
+            if known is not None and known.url != self.target.identity:
                 known = None  # another server's validators mean nothing here
             told = self.sha256 is not None
             new = fetch(self.client, self.target, partial, known, patience=self.patience, cut_is_told=told)
-            if newest is not None and not new:
-                return newest
-            kept = self._keep(versions, newest, partial)
+            kept = newest if newest is not None and not new else self._keep(versions, newest, partial)
             partial.clear()
             return kept
 
@@ -62,7 +60,7 @@ class Download:
             raise SourceError(
                 f"{self.target}: its SHA-256 is {found}, not {self.sha256}: see the source's key 'sha256', ask the file's owner"
             )
-        facts = partial.facts or Facts(self.target.url)
+        facts = partial.facts or Facts(self.target.identity)
         if newest is not None and newest.sha256 == found:
             return versions.note(replace(newest, facts=facts))
         return versions.add(lambda: partial.content(most), found, facts)

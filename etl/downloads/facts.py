@@ -16,7 +16,7 @@ _PLAIN = {"", "identity"}
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Of one version of a file at ``url``. ``length`` is that of the body as it is sent, in the content coding ``coding``."""
+    """Of one version of a file. ``url`` is its target's identity, ``length`` that of the body, in the coding ``coding``."""
 
     url: str
     etag: str | None = None

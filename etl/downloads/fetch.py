@@ -6,7 +6,7 @@ import random
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from core.errors import SourceDown, SourceError
@@ -19,6 +19,7 @@ _BUSY = {408, 425, 429, 500, 502, 503, 504}
 _MISSING = {404, 410}
 _REFUSED = {401, 403, 407}
 _OK, _PART, _SAME, _NO_RANGE = 200, 206, 304, 416
+_CONDITIONS = {"If-None-Match", "If-Modified-Since"}
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]+)-([0-9]+)/([0-9]+|\*)")
 
 
@@ -57,7 +58,7 @@ def fetch(
     failures, best = 0, partial.size
     while True:
         try:
-            return partial.complete or _try(client, target, partial, known, end, cut_is_told=cut_is_told)
+            return _try(client, target, partial, known, end, cut_is_told=cut_is_told)
         except (SourceDown, _Busy) as error:
             failures = 1 if partial.size > best else failures + 1
             best = max(best, partial.size)
@@ -67,18 +68,14 @@ def fetch(
 
 
 def _try(client: Client, target: Target, partial: Partial, known: Facts | None, end: float, *, cut_is_told: bool) -> bool:
-    facts = partial.facts
-    rest = {}
-    if facts is not None and facts.resumable is not None and partial.size:
-        rest = {"Range": f"bytes={partial.size}-", "If-Range": facts.resumable}
-    conditions = known.conditions if known is not None and not rest else {}
-    with client.get(target, rest or conditions, end) as answer:
-        if answer.status == _SAME and conditions:
-            return False
-        if answer.status == _PART and rest:
+    asked, whole = _asked(partial, known)
+    with client.get(target, asked, end) as answer:
+        if answer.status == _SAME and _CONDITIONS & set(asked):
+            return whole
+        if answer.status == _PART and "Range" in asked:
             _require_rest(answer, partial)
         elif answer.status == _OK:
-            partial.begin(Facts.of(target.url, answer.headers, answer.length))
+            partial.begin(Facts.of(target.identity, answer.headers, answer.length))
         else:
             raise _refusal(answer, partial)
         if not answer.framed and not cut_is_told:
@@ -87,27 +84,45 @@ def _try(client: Client, target: Target, partial: Partial, known: Facts | None, 
         if (answer.length or 0) + partial.size > most:
             raise partial.too_long(most)
         partial.take(answer.pieces(), most)
+    if partial.facts is not None and partial.facts.length is not None and not partial.complete:
+        raise SourceDown(f"{target}: sent {partial.size:,} of {partial.facts.length:,} bytes: run again for the rest")
     return True
 
 
+def _asked(partial: Partial, known: Facts | None) -> tuple[dict[str, str], bool]:
+    """The headers that ask for what is missing, and whether the part is the file when the server says that it is as it was.
+
+    A whole part is what a process left that ended before it was kept: the file may be another one by now.
+    """
+    facts = partial.facts
+    if facts is not None and partial.complete and facts.conditions:
+        return facts.conditions, True
+    if facts is not None and facts.resumable is not None and partial.size and not partial.complete:
+        return {"Range": f"bytes={partial.size}-", "If-Range": facts.resumable}, False
+    return known.conditions if known is not None else {}, False
+
+
 def _require_rest(answer: Answer, partial: Partial) -> None:
-    """See that the bytes that come are those that were asked for, of the same version; the part is let go of when not."""
+    """See that the bytes that come go on from where the part ends, and are of the same version; if not it is let go of.
+
+    Fewer bytes than the rest may come. How long the file is in all must be known, or its end could not be told.
+    """
     facts, size = partial.facts, partial.size
     match = _CONTENT_RANGE.fullmatch(answer.headers.get("content-range", ""))
-    right = match is not None and int(match[1]) == size
-    if match is not None and facts is not None and facts.length is not None:
-        right = right and int(match[2]) == facts.length - 1 and match[3] in {"*", str(facts.length)}
-    etag = answer.headers.get("etag")
-    if not right or (facts is not None and etag is not None and etag != facts.etag):
-        partial.clear()
-        raise SourceDown(f"{answer.target}: answers with other bytes than the rest from {size}: it is fetched anew")
+    if match is not None and facts is not None and int(match[1]) == size:
+        total = int(match[3]) if match[3] != "*" else facts.length
+        if total is not None and facts.length in {None, total} and answer.headers.get("etag") in {None, facts.etag}:
+            partial.facts = replace(facts, length=total)
+            return
+    partial.clear()
+    raise SourceDown(f"{answer.target}: answers with other bytes than the rest from {size:,}: run again to fetch it anew")
 
 
 def _refusal(answer: Answer, partial: Partial) -> SourceError:
     target, status = answer.target, answer.status
     if status == _NO_RANGE and partial.size:
         partial.clear()
-        return SourceDown(f"{target}: is shorter than the part that was fetched: it is fetched anew")
+        return SourceDown(f"{target}: is shorter than the part that was fetched: run again to fetch it anew")
     if status in _BUSY:
         wait_s = _retry_after(answer.headers.get("retry-after"))
         return _Busy(f"{target}: the server is busy or failing (HTTP status {status}): run again later", wait_s)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
@@ -20,7 +21,7 @@ _LAST_PORT = 65535
 _KEPT = "/?%:@!$&'()*+,;=~-._[]"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Target:
     """Where a request goes. ``host`` is a lower-case ASCII name or an address, ``path`` begins with ``/`` and holds the query."""
 
@@ -36,12 +37,18 @@ class Target:
 
     @property
     def url(self) -> str:
-        """The whole URL. Its query may hold a secret: messages show ``str(target)``."""
+        """The whole URL. Its query may hold a secret: messages show the target itself."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         port = "" if self.port == _PORTS[self.scheme] else f":{self.port}"
         return f"{self.scheme}://{host}{port}{self.path}"
 
-    def __str__(self) -> str:
+    @property
+    def identity(self) -> str:
+        """What two targets share only when they are the same; the query stands in it as a digest."""
+        shown, _, query = self.url.partition("?")
+        return f"{shown}?{hashlib.sha256(query.encode()).hexdigest()}" if query else shown
+
+    def __repr__(self) -> str:
         return re.sub(r"\?.*", "?…", self.url)
 
     def join(self, location: str) -> Target:

@@ -190,6 +190,13 @@ def test_a_server_that_says_nothing_is_down(web: Web):
         got(Client(HERE, Limits(stall_s=0.1)), f"{web.url}/")
 
 
+@pytest.mark.parametrize(("limits", "kind"), [(Limits(total_s=0.2), SourceError), (Limits(stall_s=0.1), SourceDown)])
+def test_a_handshake_without_an_answer_ends(limits: Limits, kind: type[SourceError]):
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(SourceError) as caught:
+        got(Client(HERE, limits), f"https://127.0.0.1:{silent.getsockname()[1]}/")
+    assert type(caught.value) is kind
+
+
 def test_nobody_there_is_down():
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

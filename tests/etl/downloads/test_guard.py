@@ -3,7 +3,7 @@ from collections.abc import Sequence
 from ipaddress import ip_address
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import SourceDown, SourceError
@@ -55,6 +55,7 @@ def test_all_others_are_refused_written_or_resolved(use: str, address: str):
             answers(*addresses).admit(parse_url("https://files.example/x"))
 
 
+@settings(deadline=None)
 @given(st.ip_addresses())
 def test_nothing_passes_that_python_knows_to_be_private(address):
     if special_use(address) is None:
