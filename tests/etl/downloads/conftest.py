@@ -1,4 +1,4 @@
-"""A web server, and a clientele that may reach it."""
+"""A web server for each test."""
 
 from collections.abc import Iterator
 
