@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +13,13 @@ from pyspark.sql import SparkSession
 
 from core.errors import SourceError
 from core.settings import Settings
-from etl.sources.config import DatabaseConfig, open_source
+from etl.sources.config import DatabaseConfig, DownloadConfig, open_source
 from etl.sources.database import DatabaseSource
 from etl.sources.files import FileSource
 from etl.sources.records import Format
 from etl.sources.source import RECORD, Plan, Position, Source
 from etl.sources.topic import TopicSource
+from tests.web import Served, serve
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,17 @@ PLACES = {
 
 
 @pytest.fixture
+def download_place(tmp_path: Path) -> Iterator[Place]:
+    with serve() as web:
+        config = DownloadConfig(kind="download", url=f"{web.url}/t.csv", folder=Path("t"), format="csv", allow=("127.0.0.1",))
+
+        def add(numbers: range) -> None:
+            web.pages["/t.csv"] = Served("".join(f"{n}\n" for n in ["n", *numbers]).encode(), etag=f'"{numbers}"')
+
+        yield Place(open_source(config, Settings(root=tmp_path, home=tmp_path)), add, web.pages.clear)
+
+
+@pytest.fixture
 def mysql_place(cluster: Settings, mysql: Callable[[str], None]) -> Place:
     config = DatabaseConfig(kind="database", url="mysql:///test_flights", table="t", watermark="id", columns=("n",))
 
@@ -91,7 +103,9 @@ def kafka_place(make_topic: Callable[[int], Any]) -> Place:
     return Place(TopicSource(topic.servers, topic.name), add, topic.delete)
 
 
-@pytest.fixture(params=[*sorted(PLACES), *(pytest.param(name, marks=pytest.mark.cluster) for name in ("mysql", "kafka"))])
+@pytest.fixture(
+    params=[*sorted(PLACES), "download", *(pytest.param(name, marks=pytest.mark.cluster) for name in ("mysql", "kafka"))]
+)
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     if request.param in PLACES:
         return PLACES[request.param](tmp_path)

@@ -1,17 +1,25 @@
 import json
 import resource
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
 
-from core.errors import DiskFull, SourceError
+from core.contracts import TableName
+from core.errors import DiskFull, SourceDown, SourceError
+from core.lake.catalog import Lake
+from core.lake.tables import read_table
 from core.settings import Settings
+from etl.downloads.fetch import Patience
+from etl.ingest import ingest
 from etl.sources.config import DownloadConfig, open_source
 from etl.sources.source import Plan, Source
 from tests.web import Served, Web, serve, status
+
+FILES = TableName.parse("raw.files")
 
 Build = Callable[..., Source]
 
@@ -100,3 +108,29 @@ def test_a_disk_that_is_full_is_told_as_such(web: Web, build: Build, tmp_path: P
     assert not (tmp_path / "files").exists()
     assert sizes(planned(build(), None)) == [("000001", 0, 100_000)]
     assert [headers.get("range") for _, headers in web.asked] == [None, "bytes=50000-"]
+
+
+def test_versions_land_once_whole(spark: SparkSession, tmp_path: Path, web: Web, build: Build):
+    lake = Lake(tmp_path / "lake")
+    for number, content in enumerate((b"one\n\ntwo", b"one\n\ntwo\nthree\n", b"one\n\ntwo\nthree\n")):
+        web.pages["/f"] = Served(content, f'"{number}"')
+        ingest(lambda: spark, lake, build("log"), FILES, app="e")
+    found = read_table(spark, lake, FILES).orderBy("_batch", "_offset").collect()
+    assert [(row._batch, row._offset, bytes(row.value)) for row in found] == [
+        *((1, 0, b"one"), (1, 4, b""), (1, 5, b"two")),
+        *((2, 0, b"one"), (2, 4, b""), (2, 5, b"two"), (2, 9, b"three")),
+    ]
+
+
+def test_a_server_that_goes_away_leaves_the_table_as_it_was(spark: SparkSession, tmp_path: Path, web: Web, build: Build):
+    lake = Lake(tmp_path / "lake")
+    web.pages["/f"] = Served(b"one\n", '"1"')
+    ingest(lambda: spark, lake, build("log"), FILES, app="e")
+    web.pages["/f"] = Served(b"two\n" * 1000, '"2"', cuts=[40] * 50, ranges=False)
+    hasty: Any = build("log")
+    hasty = replace(hasty, download=replace(hasty.download, patience=Patience(tries=2, first_s=0.01)))
+    with pytest.raises(SourceDown, match="tried 2 times"):
+        ingest(lambda: spark, lake, hasty, FILES, app="e", patience_s=0)
+    assert lake.info(FILES).rows == 1
+    web.pages["/f"] = Served(b"two\n", '"3"')
+    assert ingest(lambda: spark, lake, build("log"), FILES, app="e").rows == 1
