@@ -1,0 +1,1 @@
+"""What the data says about itself: candidates for extraction rules, found by statistics."""

@@ -1,0 +1,1 @@
+"""Log templates: lines in, groups of lines that one statement wrote out; nothing to set per system."""

@@ -1,0 +1,85 @@
+"""From lines to templates in one pass: partitions are mined apart, their miners merged, in any order."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Final
+
+from etl.discovery.templates.brackets import join_brackets
+from etl.discovery.templates.grouping import Grouping
+from etl.discovery.templates.masking import mask, squeeze
+from etl.discovery.templates.reduction import assigned, reduce, take_apart
+from etl.discovery.templates.sample import Sample
+from etl.discovery.templates.template import REMEMBERED, Templates
+
+SIGNATURES: Final = 32_768
+_BLOCK = 4096
+
+
+class Miner:
+    """Counts the signatures of lines; memory is bounded by ``signatures`` of at most 4,096 characters.
+
+    Two miners hold the same after the same lines, in whatever order and blocks they came; ``merge`` makes of two what one would
+    hold that had seen the lines of both.
+    """
+
+    def __init__(self, signatures: int = SIGNATURES) -> None:
+        self.lines = 0
+        self._sample = Sample(signatures)
+        self._remembered: dict[str, str] = {}
+
+    def add(self, lines: Iterable[str]) -> None:
+        """Take in lines, each without its line end."""
+        for block in _blocks(lines):
+            self.add_squeezed(squeeze(block))
+
+    def add_squeezed(self, squeezed: Sequence[str]) -> None:
+        """As ``add``, for a block of lines that have been squeezed."""
+        self.lines += len(squeezed)
+        for line, count in Counter(squeezed).items():
+            self._count(self._signature(line), count)
+
+    def merge(self, other: Miner) -> None:
+        """Take in what another miner of the same bound holds."""
+        self.lines += other.lines
+        self._sample.merge(other._sample)
+
+    def templates(self) -> Templates:
+        """The templates of the lines so far."""
+        self._sample.settle()
+        signatures = dict(self._sample)
+        reduced = {reduce(signature) for signature in signatures}
+        named = Grouping((take_apart(one) for one in reduced), assigned(signatures)).run()
+        groups = {one: named[take_apart(one)].text() for one in reduced}
+        joined = join_brackets(groups.values())
+        return Templates(signatures, {one: joined[group] for one, group in groups.items()})
+
+    def _signature(self, line: str) -> str:
+        found = self._remembered.get(line)
+        if found is None:
+            if len(self._remembered) >= REMEMBERED:
+                self._remembered.clear()
+            found = self._remembered[line] = mask(line)
+        return found
+
+    def _count(self, signature: str, count: int) -> None:
+        self._sample.add(take_apart(reduce(signature)).separators, signature, count)
+
+
+def mine(lines: Iterable[str]) -> tuple[Templates, list[int | None]]:
+    """The templates of lines that fit into memory, and the number of each line's."""
+    miner, held = Miner(), []
+    for block in _blocks(lines):
+        squeezed = squeeze(block)
+        miner.add_squeezed(squeezed)
+        held.append(squeezed)
+    templates = miner.templates()
+    return templates, [number for squeezed in held for number in templates.match_squeezed(squeezed)]
+
+
+def _blocks(lines: Iterable[str]) -> Iterator[list[str]]:
+    rest = iter(lines)
+    while block := list(islice(rest, _BLOCK)):
+        yield block
