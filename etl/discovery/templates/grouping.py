@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from etl.discovery.templates.masking import MARK
+from etl.discovery.templates.rarity import rare_places
 from etl.discovery.templates.reduction import Form
 
 # How many different words make a value, where nothing else speaks for one. The groups of known logs hardly depend on them.
@@ -85,7 +86,8 @@ class Grouping:
 
     def _settle(self, keys: set[tuple[str, ...]]) -> None:
         while keys:
-            keys = self._mark([choice for key in keys for choice in self._choices(key) if choice.is_value()])
+            changed = self._mark([choice for key in keys for choice in self._choices(key) if choice.is_value()])
+            keys = changed or {key for key in keys if self._mark_places(key, rare_places(set(self.pieces[key].values())))}
 
     def _choices(self, separators: tuple[str, ...]) -> Iterator[Choice]:
         current = set(self.pieces[separators].values())
@@ -107,12 +109,15 @@ class Grouping:
             for piece in choice.found - {MARK}:
                 positions[choice.separators][(*choice.others[:at], piece, *choice.others[at:])].add(at)
             self.values |= choice.found - {MARK}
-        for separators, marked in positions.items():
-            pairs = self.pieces[separators]
-            for old, new in pairs.items():
-                if new in marked:
-                    pairs[old] = tuple(MARK if i in marked[new] else piece for i, piece in enumerate(new))
-        return set(positions)
+        return {key for key, places in positions.items() if self._mark_places(key, places)}
+
+    def _mark_places(self, separators: tuple[str, ...], places: Mapping[Pieces, set[int]]) -> bool:
+        """Mark the given places of the pieces; whether there were any."""
+        pairs = self.pieces[separators]
+        for old, new in pairs.items():
+            if new in places:
+                pairs[old] = tuple(MARK if i in places[new] else piece for i, piece in enumerate(new))
+        return bool(places)
 
 
 def _shared(choices: Iterable[Choice]) -> set[frozenset[str]]:

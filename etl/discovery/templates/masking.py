@@ -8,7 +8,7 @@ of two dots or more (hosts, classes), Booleans and nulls.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 MARK: Final = "<*>"
@@ -16,6 +16,7 @@ SEPARATORS: Final = r"\s=,;:()\[\]{}\"'<>|"
 LONGEST: Final = 4096  # characters of a line that are looked at; what follows counts as a value
 
 _ZEROS = str.maketrans("123456789", "0" * 9)
+_AFTER_DIGIT = re.compile(r"0[\w-]+(?:\.\w[\w-]*)*+")
 _PIECE = rf"[^{SEPARATORS}]"
 _DAY = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]{0,6}"
 _MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6}"
@@ -46,6 +47,13 @@ def squeeze(lines: Sequence[str]) -> list[str]:
         lines = [line if len(line) <= LONGEST else f"{line[:LONGEST]}{MARK}" for line in lines]
     squeezed = _without_runs("\n".join(lines)).split("\n")
     return squeezed if len(squeezed) == len(lines) else [_without_runs(line) for line in lines]
+
+
+def tighten(squeezed: Iterable[str]) -> dict[str, str]:
+    """Each squeezed line with what follows a digit in a piece left out: masking takes the whole piece in any case."""
+    distinct = list(squeezed)
+    tight = _AFTER_DIGIT.sub("0", "\n".join(distinct)).split("\n")
+    return dict(zip(distinct, tight if len(tight) == len(distinct) else distinct, strict=True))
 
 
 def mask(squeezed: str) -> str:

@@ -9,9 +9,9 @@ from typing import Final
 
 from etl.discovery.templates.brackets import join_brackets
 from etl.discovery.templates.grouping import Grouping
-from etl.discovery.templates.masking import mask, squeeze
+from etl.discovery.templates.masking import mask, squeeze, tighten
 from etl.discovery.templates.reduction import assigned, reduce, take_apart
-from etl.discovery.templates.sample import Sample
+from etl.discovery.templates.sample import Sample, Skeleton
 from etl.discovery.templates.template import REMEMBERED, Templates
 
 SIGNATURES: Final = 32_768
@@ -29,6 +29,7 @@ class Miner:
         self.lines = 0
         self._sample = Sample(signatures)
         self._remembered: dict[str, str] = {}
+        self._skeletons: dict[str, Skeleton] = {}
 
     def add(self, lines: Iterable[str]) -> None:
         """Take in lines, each without its line end."""
@@ -38,8 +39,9 @@ class Miner:
     def add_squeezed(self, squeezed: Sequence[str]) -> None:
         """As ``add``, for a block of lines that have been squeezed."""
         self.lines += len(squeezed)
-        for line, count in Counter(squeezed).items():
-            self._count(self._signature(line), count)
+        counts = Counter(squeezed)
+        for line, tight in tighten(counts).items():
+            self._count(self._signature(tight), counts[line])
 
     def merge(self, other: Miner) -> None:
         """Take in what another miner of the same bound holds."""
@@ -65,7 +67,12 @@ class Miner:
         return found
 
     def _count(self, signature: str, count: int) -> None:
-        self._sample.add(take_apart(reduce(signature)).separators, signature, count)
+        skeleton = self._skeletons.get(signature)
+        if skeleton is None:
+            if len(self._skeletons) >= REMEMBERED:
+                self._skeletons.clear()
+            skeleton = self._skeletons[signature] = take_apart(reduce(signature)).separators
+        self._sample.add(skeleton, signature, count)
 
 
 def mine(lines: Iterable[str]) -> tuple[Templates, list[int | None]]:

@@ -1,22 +1,27 @@
 """A bounded sample of distinct signatures with their exact counts, the same whatever the order and the partitions.
 
 Signatures of one skeleton (the separators of their form) are a stratum. While there are no more than ``limit`` of them all
-are held. Beyond that each stratum keeps its ``level`` signatures of smallest hash, where ``level`` is the largest number that
-fits into the limit: a stratum of many user names does not drive out the rare events of the others. What belongs to the sample
-of all lines belongs to that of any part of them, so nothing that is kept was ever dropped before, and its count is exact.
+are held. Beyond that each stratum keeps ``level`` signatures, where ``level`` is the largest number that fits into the limit.
+Within a stratum places are dealt out in turn to the different first words, those of a first word to its different second
+words, and so on: many user names do not drive out rare events. What belongs to the sample of all lines belongs to
+that of any part of them, so nothing that is kept was ever dropped before, and its count is exact.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 from heapq import nsmallest
+from typing import Final
 
 Skeleton = tuple[str, ...]
+DEEPEST: Final = 24  # words in which turns are taken; signatures equal up to there are drawn by hash
+_SLACK: Final = 2
 
 
 class Sample:
-    """Signatures by skeleton, at most ``limit`` of them after ``settle`` (a quarter more before)."""
+    """Signatures by skeleton, at most ``limit`` of them after ``settle`` (twice as many before)."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -29,7 +34,7 @@ class Sample:
         stratum = self.strata.setdefault(skeleton, {})
         self._size += signature not in stratum
         stratum[signature] = stratum.get(signature, 0) + count
-        if self._size > self.limit * 5 // 4:
+        if self._size > self.limit * _SLACK:
             self.settle()
 
     def merge(self, other: Sample) -> None:
@@ -44,23 +49,50 @@ class Sample:
         if len(self.strata) > self.limit:
             kept = nsmallest(self.limit, self.strata, key=lambda skeleton: _rank("\0".join(skeleton)))
             self.strata = {skeleton: self.strata[skeleton] for skeleton in kept}
-        self.level = min(self.level, self._level_that_fits())
+        self.level = min(self.level, _fitting((len(stratum) for stratum in self.strata.values()), self.limit))
         for skeleton, stratum in self.strata.items():
             if len(stratum) > self.level:
-                self.strata[skeleton] = {signature: stratum[signature] for signature in nsmallest(self.level, stratum, key=_rank)}
+                chosen = _deal([(signature.split(" ", DEEPEST), signature) for signature in stratum], self.level, 0)
+                self.strata[skeleton] = {signature: stratum[signature] for signature in chosen}
         self._size = sum(map(len, self.strata.values()))
 
     def __iter__(self) -> Iterator[tuple[str, int]]:
         for stratum in self.strata.values():
             yield from stratum.items()
 
-    def _level_that_fits(self) -> int:
-        low, high = 1, self.limit
-        sizes = [len(stratum) for stratum in self.strata.values()]
-        while low < high:
-            middle = (low + high + 1) // 2
-            low, high = (middle, high) if sum(min(size, middle) for size in sizes) <= self.limit else (low, middle - 1)
-        return low
+
+def _fitting(sizes: Iterable[int], places: int) -> int:
+    """The largest number that all sizes can be cut to for their sum to fit; at least 1."""
+    left, level = places, 1
+    ordered = sorted(sizes)
+    for i, size in enumerate(ordered):
+        level = left // (len(ordered) - i)
+        if size > level:
+            return max(level, 1)
+        left -= size
+    return max(places, 1)
+
+
+def _deal(signatures: Sequence[tuple[list[str], str]], places: int, depth: int) -> Iterator[str]:
+    """The signatures that get a place, dealt out in turn to the different words at this depth."""
+    if len(signatures) <= places:
+        yield from (signature for _, signature in signatures)
+    elif depth > DEEPEST:
+        yield from nsmallest(places, (signature for _, signature in signatures), key=_rank)
+    elif places:
+        branches: dict[str, list[tuple[list[str], str]]] = defaultdict(list)
+        for words, signature in signatures:
+            branches[words[depth] if depth < len(words) else ""].append((words, signature))
+        yield from _deal_branches(branches, places, depth)
+
+
+def _deal_branches(branches: dict[str, list[tuple[list[str], str]]], places: int, depth: int) -> Iterator[str]:
+    each = _fitting(map(len, branches.values()), places) if len(branches) <= places else 0
+    left = places - sum(min(len(held), each) for held in branches.values())
+    larger = nsmallest(left, (word for word, held in branches.items() if len(held) > each), key=_rank)
+    more = set(larger)
+    for word, held in branches.items():
+        yield from _deal(held, each + (word in more), depth + 1)
 
 
 def _rank(text: str) -> bytes:

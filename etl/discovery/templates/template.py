@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, overload
 
-from etl.discovery.templates.masking import MARK, mask, squeeze
+from etl.discovery.templates.masking import MARK, mask, squeeze, tighten
 from etl.discovery.templates.reduction import Form, reduce, take_apart
 
 REMEMBERED: Final = 65_536  # squeezed lines
@@ -77,7 +77,7 @@ class Templates(Sequence[Template]):
         known = self._known
         if len(known) > REMEMBERED:
             known.clear()
-        known.update({line: self._find(mask(line)) for line in set(squeezed) - known.keys()})
+        known.update({line: self._find(mask(tight)) for line, tight in tighten(set(squeezed) - known.keys()).items()})
         return [known[line] for line in squeezed]
 
     def _find(self, signature: str) -> int | None:

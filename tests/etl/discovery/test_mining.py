@@ -146,7 +146,7 @@ def test_ten_thousand_different_lines_are_held_in_bounded_memory():
 
     for i, word in enumerate(spell):
         miner.add([f"{word} {spell[-i]}, {word}:{spell[i // 2]}"])
-        assert sum(1 for _ in miner._sample) <= 625
+        assert sum(1 for _ in miner._sample) <= 1000
 
     assert miner.lines == 10_000
     assert sum(1 for _ in miner.templates()) <= 500

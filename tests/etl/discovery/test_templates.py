@@ -62,6 +62,11 @@ LOGS = {
         ("peer", "peer 10.0.0.3 joined"),
     ],
     "words of one place stay apart when nothing else is left": [(word, word) for word in [*USERS, "IDLE", "BUSY"]],
+    "two words that are values at once": [
+        *(("grant", f"the user {a}{b}a may open the room {b}{a}o today") for a in "bdfgk" for b in "lmnpr"),
+        ("deny", "the user of this may never enter any room"),
+    ],
+    "a command in brackets": [("run", "(root) CMD (run-parts /etc/cron.daily)"), ("run", "(root) CMD (/usr/lib/sa/sa1 1 1)")],
     "leaders of dots": [
         ("trap", "interrupt: trap instruction......0"),
         ("illegal", "interrupt: illegal instruction...1"),
