@@ -15,7 +15,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 ENVIRONMENTS = HERE.parent / ".envs"
-PEERS = ("fastapi", "mlflow", "mlserver")
+PEERS = ("discovery", "fastapi", "mlflow", "mlserver")
 
 
 def python_of(peer: str) -> Path:
