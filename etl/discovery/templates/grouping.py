@@ -3,7 +3,7 @@
 Evidence that a position holds a value, and not one of several statements' words, for forms equal in all other positions:
 
 - one of them has a mark there, or all have names there (a dot, slash, underscore or digit inside, not all capitals);
-- many different words stand there: more for a first word, for capitals (states), and where only one other word is left;
+- many different words stand there: more for a first word, participles, capitals (states), and where one other word is left;
 - the words are values elsewhere, or three of them alternate in another context as well.
 """
 
@@ -26,6 +26,8 @@ MANY_CAPITALS: Final = 12
 MANY_FIRST: Final = 20
 SHARED: Final = 3
 _NAME = re.compile(r"\w[._/\\@]\w|\d")
+_FIRST_NAME = re.compile(r"\w[./\\@]\w|\d")  # an underscore makes the name of a function, which begins many statements
+_PARTICIPLE = re.compile(r"\w{2}(?:ed|ing)$")
 _LETTER = re.compile(r"[^\W\d_]")
 
 Pieces = tuple[str, ...]
@@ -49,12 +51,14 @@ class Choice:
         words, many = self.words_left(), len(self.found)
         if not words:
             return False
-        if MARK in self.found and self.position:
+        first = not self.position and not self.separators[0]
+        if MARK in self.found and not first:
             return True
         capitals = sum(piece.isupper() for piece in self.found)
-        if not capitals and all(_NAME.search(piece) for piece in self.found - {MARK}):
+        name = _FIRST_NAME if first else _NAME
+        if not capitals and all(name.search(piece) for piece in self.found - {MARK}):
             return True
-        if not self.position:
+        if first or 2 * self.participles() > many:
             return many >= MANY_FIRST
         if 2 * capitals > many:
             return many >= MANY_CAPITALS
@@ -62,7 +66,11 @@ class Choice:
 
     def may_be_value(self) -> bool:
         """Whether evidence from other forms may make them values."""
-        return self.position > 0 and self.words_left() > 1
+        return self.position > 0 and self.words_left() > 1 and not self.participles()
+
+    def participles(self) -> int:
+        """How many pieces say what happened (``started``, ``stopped``), which a statement says itself."""
+        return sum(1 for piece in self.found if _PARTICIPLE.search(piece))
 
 
 class Grouping:

@@ -1,8 +1,8 @@
 """Lines to signatures: what is a value by its form alone becomes a mark.
 
 A piece is a run of characters between separators: white space, ``= , ; : | " '`` and brackets. Masked are pieces with a digit
-(numbers, hexadecimal, addresses, versions, UUIDs, times), dates, hardware addresses, URLs, e-mail addresses, paths, names
-of two dots or more (hosts, classes), Booleans and nulls.
+(numbers, hexadecimal, addresses, versions, UUIDs, times), dates, hardware addresses, URLs, e-mail addresses, paths, names of
+two dots or more (hosts, classes), lower-case names with a dot and a port, Booleans and nulls.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ _FORMS = rf"""
     | [0-9A-Fa-f]{{1,4}}(?:::?[0-9A-Fa-f]{{1,4}}){{3,}}(?!{_PIECE})
     | \[(?=[0:]*[A-Fa-f]|[0:]*::)[0-9A-Fa-f]{{0,4}}(?:::?[0-9A-Fa-f]{{1,4}}){{2,}}\]
     | (?![A-Za-z]\w*=)(?:(?<!-)[<>]=?[ ]?)?(?:[^{SEPARATORS}\d.]|\.(?!\.))*+\d{_PIECE}*{_NOT_END}
+    | [a-z][a-z0-]*+(?:\.[a-z0-]++)+:0(?!\w)
     | /{_PIECE}+{_NOT_END}
     | [^{SEPARATORS}/]++/[^{SEPARATORS}/]*+/{_PIECE}*{_NOT_END}
     | (?:[A-Za-z]:\\|\\\\){_PIECE}+

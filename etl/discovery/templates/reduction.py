@@ -16,7 +16,8 @@ _UNIT = re.compile(
     r"|[KMGTP]i?B|[kmgtp]b|[Bb]ytes?|B|[kMG]?Hz|%)(?!\w)"
 )
 _BRACKETED = re.compile(r"\w[\w-]*-\[<\*>\]|<\*>(?:[{\[]<\*>[}\]]| ?\((?:<\*>)?\))")
-_LIST = re.compile(r"<\*>(?:(?:[:./@#&+~^-]| ?, ?| )(?:<\*>|\*{2,}))+(?!\w)")
+_NEXT = r"(?:[:./@#&+~^-]| ?, ?| )(?:<\*>|\*{2,})"
+_LIST = re.compile(rf"(?:(?<![^ ])(?:\*{{2,}} )+<\*>(?:{_NEXT})*|<\*>(?:{_NEXT})+)(?!\w)")  # **** is a reading that failed
 _SPLIT = re.compile(rf"(<\*>|[^{SEPARATORS}]+)")
 
 

@@ -22,6 +22,7 @@ LOGS = {
         ("open", "connection from 10.0.0.7:5123 opened"),
         ("open", "connection from [fe80::a0b:1cff:fe2d:3e4f]:22 opened"),
         ("open", "connection from db.north.example.org opened"),
+        ("open", "connection from example.org:80 opened"),
         ("link", "port up, peer de:ad:be:ef:ca:fe"),
         ("link", "port up, peer 00:1b:44:11:3a:b7"),
         ("mail", "mail to ann@example.org deferred"),
@@ -57,6 +58,7 @@ LOGS = {
     "lists and optional parts": [
         ("fans", "fan speeds ( 3552 3534 3375 )"),
         ("fans", "fan speeds ( 3552 **** 3375 4245 )"),
+        ("fans", "fan speeds ( **** **** 3375 )"),
         ("peer", "peer 10.0.0.1 (gate.example.org) joined"),
         ("peer", "peer 10.0.0.2 () joined"),
         ("peer", "peer 10.0.0.3 joined"),
@@ -67,6 +69,9 @@ LOGS = {
         ("deny", "the user of this may never enter any room"),
     ],
     "a command in brackets": [("run", "(root) CMD (run-parts /etc/cron.daily)"), ("run", "(root) CMD (/usr/lib/sa/sa1 1 1)")],
+    "what happened is not a value": [
+        (state, f"unit seven {state} (life cycle event)") for state in ("started", "paused", "resumed", "stopped", "suspended")
+    ],
     "leaders of dots": [
         ("trap", "interrupt: trap instruction......0"),
         ("illegal", "interrupt: illegal instruction...1"),
