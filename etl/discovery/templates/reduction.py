@@ -35,10 +35,15 @@ class Form:
 
 def reduce(signature: str) -> str:
     """The signature with assigned words marked, units and lists taken into the values that they belong to."""
-    text = _ASSIGNED.sub(rf"\1{MARK}", signature)
+    text = mark_assigned(signature)
     for pattern in (_UNIT, _BRACKETED, _LIST):
         text = pattern.sub(MARK, text)
     return text
+
+
+def mark_assigned(text: str) -> str:
+    """The text with the words that are assigned to a key marked."""
+    return _ASSIGNED.sub(rf"\1{MARK}", text)
 
 
 def assigned(signatures: Collection[str]) -> set[str]:
