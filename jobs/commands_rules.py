@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from core.errors import ConfigError
+from core.errors import ConfigError, SourceError
 from core.settings import load_settings
 
 if TYPE_CHECKING:
@@ -66,6 +67,35 @@ def preview(
     for one in chosen:
         current = own.get(str(one.into)) if rules else None
         show_preview(out, preview_table(session, lake, one, current, records=records))
+
+
+@app.command()
+def discover(
+    source: Annotated[str, typer.Argument(help="A raw table, as raw.name, or a text file.")],
+    table: Annotated[str | None, typer.Option(help="The raw table that the rules will read (default: raw.FILE).")] = None,
+    records: Annotated[int, typer.Option(min=2, help="How many records are looked at.")] = 100_000,
+    profile: Profile = None,
+) -> None:
+    """Print a file of rules for records that nobody has described: found by statistics, without Spark."""
+    from core.contracts import Layer, TableName
+    from core.lake.catalog import Lake
+    from etl.discovery import records as found
+    from etl.discovery.draft import draft
+    from etl.discovery.rules import propose
+
+    if source.startswith(f"{Layer.RAW}.") and not Path(source).exists():
+        raw = TableName.parse(source)
+        lines = found.of_table(Lake.of(load_settings(profile=profile)), raw, records)
+    else:
+        raw = TableName.parse(table or f"{Layer.RAW}.{_table_name(Path(source))}")
+        lines = found.of_file(Path(source), records)
+    if not lines:
+        raise SourceError(f"{source} holds no record that is text: there is nothing to find rules in")
+    typer.echo(draft(propose(lines), raw, TableName(Layer.EXTRACTED, raw.name)), nl=False)
+
+
+def _table_name(file: Path) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", file.name.split(".")[0].lower()).strip("_") or "lines"
 
 
 def _choose(tables: dict[str, TableRules], names: list[str]) -> list[TableRules]:
