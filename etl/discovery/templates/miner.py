@@ -52,11 +52,12 @@ class Miner:
         """The templates of the lines so far."""
         self._sample.settle()
         signatures = dict(self._sample)
-        reduced = {reduce(signature) for signature in signatures}
-        named = Grouping((take_apart(one) for one in reduced), assigned(signatures)).run()
-        groups = {one: named[take_apart(one)].text() for one in reduced}
-        joined = join_brackets(groups.values())
-        return Templates(signatures, {one: joined[group] for one, group in groups.items()})
+        forms = {signature: reduce(signature) for signature in signatures}
+        apart = {form: take_apart(form) for form in set(forms.values())}
+        named = Grouping(apart.values(), assigned(signatures)).run()
+        joined = join_brackets({named[form].text() for form in apart.values()})
+        groups = {form: joined[named[parts].text()] for form, parts in apart.items()}
+        return Templates(signatures, forms, groups, dict(self._remembered))
 
     def _signature(self, line: str) -> str:
         found = self._remembered.get(line)

@@ -38,11 +38,11 @@ def common_text(signatures: Sequence[str], group: str) -> str:
 class Templates(Sequence[Template]):
     """The templates of a log, commonest first, and the way from a line to its template."""
 
-    def __init__(self, signatures: dict[str, int], groups: dict[str, str]) -> None:
-        """``groups`` leads from the reduced form of each signature to the name of its group."""
+    def __init__(self, signatures: dict[str, int], forms: dict[str, str], groups: dict[str, str], masked: dict[str, str]) -> None:
+        """``forms`` are the signatures' reduced forms, ``groups`` the forms' groups; ``masked`` holds signatures of lines."""
         members: dict[str, list[str]] = defaultdict(list)
         for signature in sorted(signatures):
-            members[groups[reduce(signature)]].append(signature)
+            members[groups[forms[signature]]].append(signature)
         found = [(sum(signatures[s] for s in held), common_text(held, group), group) for group, held in members.items()]
         found.sort(key=lambda one: (-one[0], one[1], one[2]))
         self._templates = [Template(text, lines) for lines, text, _ in found]
@@ -51,6 +51,7 @@ class Templates(Sequence[Template]):
 
         self._by_form = {form: number[group] for form, group in groups.items()}
         self._known: dict[str, int | None] = {}
+        self._masked = masked
         self._by_skeleton: dict[tuple[str, ...], list[tuple[Form, int]]] = defaultdict(list)
         for group, i in sorted(number.items()):
             form = take_apart(group)
@@ -77,7 +78,12 @@ class Templates(Sequence[Template]):
         known = self._known
         if len(known) > REMEMBERED:
             known.clear()
-        known.update({line: self._find(mask(tight)) for line, tight in tighten(set(squeezed) - known.keys()).items()})
+        known.update(
+            {
+                line: self._find(self._masked.get(tight) or mask(tight))
+                for line, tight in tighten(set(squeezed) - known.keys()).items()
+            }
+        )
         return [known[line] for line in squeezed]
 
     def _find(self, signature: str) -> int | None:
