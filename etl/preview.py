@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -65,17 +66,23 @@ def preview(
     Raises TableError when there is no raw table, RuleError for rules that do not fit.
     """
     raw = read_table(spark, lake, rules.source)
-    newest = raw.orderBy(F.col("_batch").desc(), F.col("_offset").desc(), "_source").limit(records).persist()
-    try:
-        with spark_failures(rules.source):
-            after = _tried(newest, rules)
-            if current is None:
-                return Preview(rules.into, _outcome(after))
-            before = _tried(newest, current)
+    newest = raw.orderBy(F.col("_batch").desc(), F.col("_offset").desc(), "_source").limit(records)
+    with spark_failures(rules.source), _kept(newest) as sample, _kept(_tried(sample, rules)) as after:
+        if current is None:
+            return Preview(rules.into, _outcome(after))
+        with _kept(_tried(sample, current)) as before:
             changed, shown = _changes(before, after, examples)
             return Preview(rules.into, _outcome(after), _outcome(before), changed, shown)
+
+
+@contextmanager
+def _kept(rows: DataFrame) -> Iterator[DataFrame]:
+    """The rows, evaluated once, for as long as the block lasts."""
+    kept = rows.persist()
+    try:
+        yield kept
     finally:
-        newest.unpersist()
+        kept.unpersist()
 
 
 def _tried(raw: DataFrame, rules: TableRules) -> DataFrame:
@@ -101,9 +108,6 @@ def _changes(before: DataFrame, after: DataFrame, examples: int) -> tuple[int, l
         return F.col(f"{side}.text")
 
     pairs = before.alias("old").join(after.alias("new"), list(_KEY)).where(~text("old").eqNullSafe(text("new")))
-    chosen = pairs.select("_source", "_offset", "_batch", text("old").alias("old"), text("new").alias("new")).persist()
-    try:
+    with _kept(pairs.select(*_KEY, text("old").alias("old"), text("new").alias("new"))) as chosen:
         shown = chosen.orderBy("_batch", "_source", "_offset").limit(examples).collect()
         return chosen.count(), [Change(row["_source"], row["_offset"], row["old"], row["new"]) for row in shown]
-    finally:
-        chosen.unpersist()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from core.lake.holds import Hold
     from core.lake.vacuum import Vacuumed
     from core.registry.versions import ModelInfo
-    from etl.preview import Outcome, Preview
+    from etl.preview import Preview
     from jobs.doctor import Finding
     from jobs.services import ServiceState
     from monitoring.drift import Drift
@@ -86,20 +86,18 @@ def show_vacuumed(out: Console, done: Sequence[Vacuumed], *, dry_run: bool) -> N
 def show_preview(out: Console, found: Preview) -> None:
     """What rules make of records and, where they were compared, what they would change."""
     before, after = found.before, found.after
+    parts = (
+        ("rule", before.rules if before else {}, after.rules),
+        ("quarantine", before.reasons if before else {}, after.reasons),
+    )
 
-    def share(outcome: Outcome | None, count: int) -> str:
-        return "" if outcome is None else f"{count:,} ({count / max(1, outcome.records):.1%})"
+    def share(count: int) -> str:
+        return f"{count:,} ({count / max(1, after.records):.1%})"
 
-    lines = [("rule", name, "rules") for name in dict.fromkeys([*(before.rules if before else {}), *after.rules])]
-    lines += [("quarantine", name, "reasons") for name in dict.fromkeys([*(before.reasons if before else {}), *after.reasons])]
     rows = [
-        (
-            kind,
-            escape(name),
-            share(before, getattr(before, part, {}).get(name, 0)),
-            share(after, getattr(after, part).get(name, 0)),
-        )
-        for kind, name, part in lines
+        (kind, escape(name), share(was.get(name, 0)), share(now.get(name, 0)))
+        for kind, was, now in parts
+        for name in dict.fromkeys([*was, *now])
     ]
     title = f"{found.table}: the newest {after.records:,} records"
     if before is None:

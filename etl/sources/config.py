@@ -191,12 +191,7 @@ def _open_download(config: DownloadConfig, settings: Settings) -> DownloadSource
 
 
 def _secret(header: str, name: str, settings: Settings) -> str:
-    secret = settings.sources.passwords.get(name)
-    if secret is None:
-        raise ConfigError(
-            f"the settings have no secret {name!r}, which a source's header {header!r} asks for: set "
-            f"'sources.passwords.{name}' in secrets.yaml in the home folder"
-        )
+    secret = _named(settings, name, "secret", f"a source's header {header!r}")
     if not _HEADER_VALUE.fullmatch(secret.get_secret_value()):
         raise ConfigError(
             f"'sources.passwords.{name}' can be no value of a header: write one line of ASCII, without blanks around"
@@ -239,12 +234,17 @@ def _open_database(config: DatabaseConfig, settings: Settings) -> DatabaseSource
 def _password(config: DatabaseConfig, settings: Settings) -> SecretStr | None:
     if config.password is None:
         return None
-    if config.password not in settings.sources.passwords:
+    return _named(settings, config.password, "password", f"the source of table {config.table!r}")
+
+
+def _named(settings: Settings, name: str, what: str, who: str) -> SecretStr:
+    """What the settings hold under a name; raises ConfigError that tells who asks for it."""
+    if name not in settings.sources.passwords:
         raise ConfigError(
-            f"the settings have no password {config.password!r}, which the source of table {config.table!r} asks for: set "
-            f"'sources.passwords.{config.password}' in secrets.yaml in the home folder"
+            f"the settings have no {what} {name!r}, which {who} asks for: set 'sources.passwords.{name}' in secrets.yaml in the "
+            "home folder"
         )
-    return settings.sources.passwords[config.password]
+    return settings.sources.passwords[name]
 
 
 def _server(url: SplitResult) -> tuple[str | None, int, str | None]:

@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Literal
 
-from pydantic import field_serializer
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from core.errors import RuleError
 from etl.rules.checks.check import CheckSpec
 from etl.rules.fields import FieldType
-from etl.rules.patterns.grok import expand
+from etl.rules.patterns.grok import PatternText
 from etl.rules.patterns.safety import SafePattern, check_pattern
 from etl.rules.patterns.syntax import PatternError
 
@@ -23,17 +22,12 @@ class Form(CheckSpec):
 
     kind: Literal["pattern"]
     column: str
-    pattern: str
+    pattern: PatternText
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The field that it looks at."""
         return (self.column,)
-
-    @field_serializer("pattern")
-    def _written(self, pattern: str) -> str:
-        """As rule sets are told apart and recorded: a later library changes neither."""
-        return expand(pattern)
 
     @cached_property
     def _safe(self) -> SafePattern:

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Literal
 
-from pydantic import Field, field_serializer
+from pydantic import Field
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from core.errors import RuleError
 from etl.rules.fields import FieldSpec
 from etl.rules.kinds.kind import Record, Refusal, RuleSpec
-from etl.rules.patterns.grok import expand
+from etl.rules.patterns.grok import PatternText
 from etl.rules.patterns.safety import SafePattern, check_pattern
 from etl.rules.patterns.syntax import PatternError
 
@@ -33,18 +33,13 @@ class RegexRule(RuleSpec):
     """
 
     kind: Literal["regex"]
-    pattern: str
+    pattern: PatternText
     fields: dict[str, RegexField] = Field(min_length=1)
 
     @property
     def specs(self) -> Mapping[str, FieldSpec]:
         """The fields by name."""
         return self.fields
-
-    @field_serializer("pattern")
-    def _written(self, pattern: str) -> str:
-        """As rule sets are told apart and recorded: a later library changes neither."""
-        return expand(pattern)
 
     @cached_property
     def _safe(self) -> SafePattern:

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import re
 from difflib import get_close_matches
+from typing import Annotated
+
+from pydantic import PlainSerializer
 
 from etl.rules.patterns.syntax import PatternError
 
@@ -116,3 +119,7 @@ def _written(use: re.Match[str]) -> str:
     if not _FIELD.fullmatch(group):
         raise PatternError(f"{group!r} is no name of a group: write a letter, then letters, digits and _", use.start())
     return f"(?<{group}>{expand(LIBRARY[name])})"
+
+
+PatternText = Annotated[str, PlainSerializer(expand)]
+"""A pattern in a file of rules. It is recorded, and rule sets are told apart, as written out: a later library changes neither."""
