@@ -25,7 +25,11 @@ from core.errors import ConfigError, ServiceError
 from core.executors import YARN, Executors, is_local, require_master
 from core.jvm import JAVA_OPTIONS, java_options
 
+LOG_STORE = "maas.lake.LinkLogStore"
+"""What keeps the commits of two processes apart in a folder: ``core/lake/LinkLogStore.java``, a jar since set-up."""
+
 _BASE = {
+    "spark.delta.logStore.file.impl": LOG_STORE,
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
     "spark.driver.host": "127.0.0.1",
@@ -108,8 +112,9 @@ def _require_jars(folder: Path) -> list[Path]:
     if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
         raise ConfigError("no Java found: install OpenJDK 17 or 21 (Debian: apt-get install openjdk-17-jre-headless)")
     files = sorted(folder.absolute().glob("*.jar"))
-    if not any(file.name.startswith("delta-spark") for file in files):
-        raise ConfigError(f"no Delta jars in {folder}: run `make setup`")
+    for needed in ("delta-spark", "maas-lake"):
+        if not any(file.name.startswith(needed) for file in files):
+            raise ConfigError(f"no jar {needed} in {folder}: run `make setup`")
     return files
 
 

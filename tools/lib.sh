@@ -30,3 +30,12 @@ fetch_jars() { # fetch_jars CONF...: the jars of these configurations of jars/iv
   for conf in "$@"; do rm -rf "jars/$conf" && mv "jars/$conf.partial" "jars/$conf"; done
   rm -f "$log"
 }
+
+build_log_store() { # jars/spark/maas-lake.jar: what keeps commits in a folder apart
+  local classes
+  classes=$(mktemp -d)
+  java -m jdk.compiler/com.sun.tools.javac.Main -source 17 -target 17 -Xlint:-options -d "$classes" \
+    -cp "$(echo jars/spark/*.jar .venv/lib/python3.11/site-packages/pyspark/jars/hadoop-client-*.jar | tr ' ' :)" core/lake/*.java
+  java -m jdk.jartool/sun.tools.jar.Main --create --file jars/spark/maas-lake.jar --date 2020-01-01T00:00:00Z -C "$classes" .
+  rm -rf "$classes"
+}
