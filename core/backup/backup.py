@@ -13,7 +13,7 @@ from core.backup.archive import Writer
 from core.backup.rows import dump, reflect, snapshot
 from core.backup.sources import Platform, open_platform
 from core.backup.tables import write_tables
-from core.database.schema import REVISION, configurations
+from core.database.schema import REVISION, configurations, transitions
 from core.registry.artifacts import is_inside
 from core.settings import Settings
 from core.storage.local import LocalStorage
@@ -33,8 +33,9 @@ def back_up(settings: Settings, place: str, progress: Callable[[str], None] = la
     writer = Writer.open(open_storage(place, settings), place)
     with open_platform(settings) as platform:
         progress("configurations and journal")
-        rows = platform.database.read(lambda connection: list(dump(connection, configurations)))
+        rows, moves = platform.database.read(lambda c: (list(dump(c, configurations)), list(dump(c, transitions))))
         kept = writer.write_lines("configurations.jsonl", rows)
+        writer.write_lines("transitions.jsonl", moves)
         ran = writer.write_lines("journal.jsonl", (entry.to_document() for entry in platform.journal.entries()))
         progress("MLflow's database")
         revision, versions = _dump_mlflow(platform, writer)

@@ -13,7 +13,7 @@ from core.backup.sources import Platform, open_platform
 from core.backup.tables import restore_logs
 from core.database import failures
 from core.database.engine import place as place_of
-from core.database.schema import REVISION, configurations
+from core.database.schema import REVISION, configurations, transitions
 from core.errors import StorageError
 from core.journal.journal import Entry
 from core.settings import Settings
@@ -93,7 +93,9 @@ def _load_mlflow(reader: Reader, platform: Platform) -> int:
 
 def _load_configurations(reader: Reader, platform: Platform) -> int:
     def replace_all(connection: Connection) -> int:
+        connection.execute(transitions.delete())
         connection.execute(configurations.delete())
+        load(connection, transitions, reader.read_lines("transitions.jsonl"), lambda text: text)
         return load(connection, configurations, reader.read_lines("configurations.jsonl"), lambda text: text)
 
     return platform.database.write(replace_all)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Float, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
 
-REVISION = "0001"
+REVISION = "0002"
 """The newest migration."""
 
 _LONG = Text().with_variant(Text(2**24 - 1), "mysql")  # MEDIUMTEXT: MySQL's TEXT holds 64 KiB
@@ -55,6 +55,20 @@ journal = Table(
     Column("facts", _LONG, nullable=False),
     UniqueConstraint("pipeline", "step", "interval", "attempt", name="journal_attempt"),
     Index("journal_started", "started"),
+    mysql_charset="utf8mb4",
+    mysql_collate=_BYTES,
+)
+
+transitions = Table(
+    "transitions",
+    metadata,
+    Column("name", String(128), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("version", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("action", String(16), nullable=False),
+    Column("author", String(128), nullable=False),
+    Column("at", String(32), nullable=False),
     mysql_charset="utf8mb4",
     mysql_collate=_BYTES,
 )

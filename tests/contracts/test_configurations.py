@@ -129,6 +129,6 @@ def test_a_database_of_newer_code_is_refused(place, database):
         database.write(lambda connection: connection.execute(statement, {"revision": revision}))
 
     mark("9999")
-    with pytest.raises(ConfigError, match=r"its schema 9999 is newer than this platform \(0001\): update the platform"):
+    with pytest.raises(ConfigError, match=r"its schema 9999 is newer than this platform \(0002\): update the platform"):
         Database.open(*place)
     mark(REVISION)

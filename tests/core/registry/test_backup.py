@@ -14,6 +14,7 @@ from core.bundle import open_bundle
 from core.contracts import Interval, ModelUid
 from core.database.configurations import Configurations
 from core.database.database import Database
+from core.database.lifecycle import Action, Lifecycle
 from core.errors import CorruptFile, StorageError
 from core.journal.journal import Entry, State
 from core.journal.places import open_journal
@@ -51,6 +52,8 @@ def fill(settings, folder, write_model):
     database = Database.of(settings)
     for text in ("a: 1\n", "a: 2\n"):
         Configurations(database).push("pipeline", "flights", text, "ann")
+    Configurations(database).push("rules", "flights", "version: 1\n", "ann")
+    Lifecycle(database).move("flights", Action.ACTIVATE, 1, "bob")
     database.close()
 
 
@@ -69,6 +72,7 @@ def answers(settings, columns):
         "history": [(m.step, m.value, m.timestamp) for m in history],
         "journal": list(journal.entries()),
         "configurations": Configurations(database).history("pipeline", "flights"),
+        "rules": asdict(Lifecycle(database).standing("flights")),
     }
     journal.close()
     database.close()
@@ -100,7 +104,7 @@ def copied(kept, tmp_path):
 def test_a_restored_platform_answers_the_same_and_goes_on(tmp_path, filled, kept, raw_columns):
     place, lines = kept
     before = answers(filled, raw_columns)
-    assert lines[0] == "2 configurations, 2 journal entries, 2 model versions"
+    assert lines[0] == "3 configurations, 2 journal entries, 2 model versions"
     # given a new home
     again = home(tmp_path / "second")
     assert restore(again, str(place))[0] == lines[0]
@@ -157,7 +161,7 @@ def test_a_damaged_backup_is_refused_before_anything_is_touched(tmp_path, copied
     ("change", "said"),
     [
         ({"format": 9}, "is a backup of form 9, this platform reads 1"),
-        ({"schema": "0000"}, "was made with schema 0000, this platform has 0001"),
+        ({"schema": "0000"}, "was made with schema 0000, this platform has 0002"),
         ({"mlflow_schema": "abc"}, "was made with MLflow schema abc, this platform has "),
         ({"files": {"../../etc/passwd": {}}}, "is no path below the root"),
         ({"files": 7}, "is no manifest of a backup"),
