@@ -79,8 +79,8 @@ def _advance(spark: SparkSession, lake: Lake, rules: TableRules, app: str) -> Ex
     if span is None:
         return Extracted()
     before = lake.info(rules.into).rows if lake.exists(rules.into) else 0
-    with _classified(spark, lake, rules, span) as found:
-        done = _count(found, rules)
+    with classified(_records(spark, lake, rules, span), rules) as found:
+        done = count(found, rules)
         _check_batch(spark, lake, rules, found, done)
         facts = {
             "from": span.after,
@@ -92,7 +92,7 @@ def _advance(spark: SparkSession, lake: Lake, rules: TableRules, app: str) -> Ex
             "reasons": done.reasons,
             "rules": rules.to_json(),
         }
-        append(lake, _good(found, rules), rules.into, app=app, number=span.upto, facts=facts)
+        append(lake, good_rows(found, rules), rules.into, app=app, number=span.upto, facts=facts, new_columns=True)
         _write_quarantine(lake, rules, app, found, facts)
     _check_counts(lake, rules, app, lake.info(rules.into).rows - before)
     return done
@@ -123,8 +123,9 @@ def _mend(spark: SparkSession, lake: Lake, rules: TableRules, app: str) -> Extra
     facts = lake.facts(rules.into, app) or {}
     begun = TableRules.from_json(facts["rules"])
     # raw tables only grow, so the newest version has the same batches; a vacuum may have taken the one that was read
-    with _classified(spark, lake, begun, _Span(lake.info(rules.source).version, facts["from"], upto)) as found:
-        again = _count(found, begun)
+    span = _Span(lake.info(rules.source).version, facts["from"], upto)
+    with classified(_records(spark, lake, begun, span), begun) as found:
+        again = count(found, begun)
         if (again.rows_in, again.rows) != (facts["rows_in"], facts["rows_out"]):
             raise TableError(
                 f"{rules.quarantine}: the run up to batch {upto} cannot be finished: it made {facts['rows_out']:,} rows of "
@@ -136,15 +137,19 @@ def _mend(spark: SparkSession, lake: Lake, rules: TableRules, app: str) -> Extra
     return Extracted(facts["quarantined"], 0, facts["quarantined"], facts["reasons"])
 
 
+def _records(spark: SparkSession, lake: Lake, rules: TableRules, span: _Span) -> DataFrame:
+    raw = read_table(spark, lake, rules.source, span.version)
+    return raw.where((F.col("_batch") > span.after) & (F.col("_batch") <= span.upto))
+
+
 @contextmanager
-def _classified(spark: SparkSession, lake: Lake, rules: TableRules, span: _Span) -> Iterator[DataFrame]:
-    """The records of a span with what the rules make of them: evaluated once, then kept until the block ends.
+def classified(records: DataFrame, rules: TableRules) -> Iterator[DataFrame]:
+    """Raw records with what the rules make of them: evaluated once, then kept until the block ends.
 
     Kept, because the rows go to two tables after they were counted: without, a filter for the good rows is pushed down through
     the rules and evaluates them again and again (measured: seven times the CPU time).
     """
-    raw = read_table(spark, lake, rules.source, span.version)
-    found = classify(raw.where((F.col("_batch") > span.after) & (F.col("_batch") <= span.upto)), rules)
+    found = classify(records, rules)
     bad = F.col("_problem").isNotNull()
     slim = found.withColumn("_raw", F.when(bad, F.col("_raw"))).persist(StorageLevel.MEMORY_AND_DISK)
     try:
@@ -153,7 +158,8 @@ def _classified(spark: SparkSession, lake: Lake, rules: TableRules, span: _Span)
         slim.unpersist()
 
 
-def _count(found: DataFrame, rules: TableRules) -> Extracted:
+def count(found: DataFrame, rules: TableRules) -> Extracted:
+    """How many of the classified records are rows, and how many are not for which reason."""
     reason = F.col("_problem.reason").alias("reason")
     with spark_failures(rules.source):
         groups = found.groupBy(reason).count().collect()
@@ -177,23 +183,29 @@ def _check_batch(spark: SparkSession, lake: Lake, rules: TableRules, found: Data
             reasons=done.reasons,
         )
     for check in rules.config.checks:
-        problem = None
-        if isinstance(check, Volume):
-            problem = check.problem(done.rows)
-        elif isinstance(check, Unique):
-            present = read_table(spark, lake, rules.into) if lake.exists(rules.into) else None
-            problem = check.problem(_good(found, rules), present)
-        if problem:
+        if isinstance(check, Volume) and (problem := check.problem(done.rows)):
             raise TableError(f"{rules.into}: check {check.name}: {problem}; nothing was written", check=check.name)
+    check_keys(spark, lake, rules, found)
 
 
-def _good(found: DataFrame, rules: TableRules) -> DataFrame:
+def check_keys(spark: SparkSession, lake: Lake, rules: TableRules, found: DataFrame) -> None:
+    """Raise TableError when a key that must be unique would stand twice with the rows among the classified records."""
+    for check in rules.config.checks:
+        if isinstance(check, Unique):
+            present = read_table(spark, lake, rules.into) if lake.exists(rules.into) else None
+            if problem := check.problem(good_rows(found, rules), present):
+                raise TableError(f"{rules.into}: check {check.name}: {problem}; nothing was written", check=check.name)
+
+
+def good_rows(found: DataFrame, rules: TableRules) -> DataFrame:
+    """The classified records that are rows, as the extracted table has them."""
     fields = list(rules.config.types())
     return found.where("_problem IS NULL").select(*fields, "_rule", "_rule_set", "_source", "_offset", "_batch")
 
 
-def _write_quarantine(lake: Lake, rules: TableRules, app: str, found: DataFrame, facts: Mapping[str, Any]) -> None:
-    bad = found.where("_problem IS NOT NULL").select(
+def bad_records(found: DataFrame) -> DataFrame:
+    """The classified records that are no rows, as quarantine has them."""
+    return found.where("_problem IS NOT NULL").select(
         *KEPT,
         F.col("_rule").alias("rule"),
         F.col("_rule_set").alias("rule_set"),
@@ -201,9 +213,12 @@ def _write_quarantine(lake: Lake, rules: TableRules, app: str, found: DataFrame,
         F.col("_problem.message").alias("message"),
         F.col("_raw").alias("raw"),
     )
+
+
+def _write_quarantine(lake: Lake, rules: TableRules, app: str, found: DataFrame, facts: Mapping[str, Any]) -> None:
     kept = {key: facts[key] for key in ("from", "to", "raw_version", "rows_in")}
     written = {**kept, "rows_out": facts["quarantined"], "rule_set": rules.rule_set}
-    append(lake, bad, rules.quarantine, app=app, number=facts["to"], facts=written)
+    append(lake, bad_records(found), rules.quarantine, app=app, number=facts["to"], facts=written)
 
 
 def _check_counts(lake: Lake, rules: TableRules, app: str, added: int) -> None:

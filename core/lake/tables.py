@@ -53,13 +53,16 @@ def append(
     number: int,
     facts: Mapping[str, Any],
     partition_by: Sequence[str] = (),
+    new_columns: bool = False,
 ) -> Commit:
     """Add the rows of ``df`` and ``facts`` in one commit, as the ``number``-th (1, 2, …) of ``app``.
 
-    A number that is committed already changes nothing, so a step that was killed may run again. Other writers wait.
-    Raises DiskFull, TableError (the schema does not fit, the lock is held) or StorageError; then the table is as it was.
+    A number that is committed already changes nothing, so a step that was killed may run again. Other writers wait. With
+    ``new_columns`` the table takes columns that it has not, null in older rows. Raises DiskFull, TableError (the schema does
+    not fit, the lock is held) or StorageError; then the table is as it was.
     """
-    return _write(lake, df, table, "append", app=app, number=number, facts=facts, partition_by=partition_by)
+    options = {"mergeSchema": "true"} if new_columns else {}
+    return _write(lake, df, table, "append", options, app=app, number=number, facts=facts, partition_by=partition_by)
 
 
 def overwrite(
@@ -73,7 +76,8 @@ def overwrite(
     partition_by: Sequence[str] = (),
 ) -> Commit:
     """Put the rows of ``df``, with their schema, in place of the table's; else as ``append``. Older versions stay readable."""
-    return _write(lake, df, table, "overwrite", app=app, number=number, facts=facts, partition_by=partition_by)
+    options = {"overwriteSchema": "true"}
+    return _write(lake, df, table, "overwrite", options, app=app, number=number, facts=facts, partition_by=partition_by)
 
 
 def _write(
@@ -81,6 +85,7 @@ def _write(
     df: DataFrame,
     table: TableName,
     mode: str,
+    options: Mapping[str, str],
     *,
     app: str,
     number: int,
@@ -96,12 +101,11 @@ def _write(
             writer = (
                 df.write.format("delta")
                 .mode(mode)
+                .options(**options)
                 .option("txnAppId", app)
                 .option("txnVersion", number)
                 .option("userMetadata", _canonical({"app": app, "number": number, **facts}))
             )
-            if mode == "overwrite":
-                writer = writer.option("overwriteSchema", "true")
             if version is None:
                 writer = writer.option("delta.logRetentionDuration", _KEEP_LOG)  # facts are read from the log
             if partition_by:

@@ -1,0 +1,144 @@
+"""Quarantined records through the rules of today: what they make a row of leaves quarantine for the extracted table, once.
+
+A replay is two commits of one number: rows into the extracted table, then quarantine without them and with new reasons for the
+rest. The first carries the rules; a replay that was killed in between is finished with them by the next, or by the next
+extraction. Extraction numbers its own commits apart, and nothing that it adds meanwhile is touched: those batches came later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from core.errors import TableError
+from core.lake.catalog import Lake
+from core.lake.failures import spark_failures
+from core.lake.tables import append, overwrite, read_table
+from etl.extract import bad_records, check_keys, classified, count, good_rows
+from etl.rules.compile import KEPT
+from etl.rules.config import TableRules
+
+_KEY = ("_source", "_offset", "_batch")
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """Quarantined records tried again, those that became rows, and the reasons of those that stay.
+
+    ``finished`` counts the rows of a replay that was killed before and ended now.
+    """
+
+    records: int = 0
+    rows: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
+    finished: int = 0
+
+
+def replay(spark: SparkSession, lake: Lake, rules: TableRules, *, app: str) -> Replayed:
+    """Try the rules on all that is in quarantine; ``app`` is the name under which extraction writes.
+
+    When nothing changes, nothing is written. Keys that must be unique must be so with the new rows; the share of quarantined
+    records can only fall. Raises TableError when there is no quarantine yet, when a check fails (then nothing is written) or
+    when counts do not close, and RuleError for rules that do not fit.
+    """
+    lake.check(rules.quarantine)
+    with lake.exclusive(rules.into):
+        finished = finish(spark, lake, rules, app=app)
+        upto = lake.number(rules.quarantine, app)
+        with _tried(spark, lake, rules, upto) as found:
+            done = count(found, rules)
+            if _outcomes(spark, lake, rules, upto) == {(rules.rule_set, reason): n for reason, n in done.reasons.items()}:
+                return Replayed(done.rows_in, 0, done.reasons, finished)
+            check_keys(spark, lake, rules, found)
+            own = _own(app)
+            number, before = lake.number(rules.into, own) + 1, _sizes(lake, rules)
+            facts = {
+                "upto": upto,
+                "rows_in": done.rows_in,
+                "rows_out": done.rows,
+                "quarantined": done.quarantined,
+                "reasons": done.reasons,
+                "rules": rules.to_json(),
+            }
+            append(lake, good_rows(found, rules), rules.into, app=own, number=number, facts=facts, new_columns=True)
+            _write_rest(lake, rules, found, own, facts)
+        _check_sizes(rules, before, _sizes(lake, rules), done.rows)
+    return Replayed(done.rows_in, done.rows, done.reasons, finished)
+
+
+def is_pending(lake: Lake, rules: TableRules, *, app: str) -> bool:
+    """Whether a replay was killed between its two commits; takes no Spark session."""
+    return lake.number(rules.into, _own(app)) != lake.number(rules.quarantine, _own(app))
+
+
+def finish(spark: SparkSession, lake: Lake, rules: TableRules, *, app: str) -> int:
+    """Finish a replay that was killed between its commits, with the rules that it began with; returns how many rows it made."""
+    with lake.exclusive(rules.into):
+        if not is_pending(lake, rules, app=app):
+            return 0
+        own = _own(app)
+        number, facts = lake.number(rules.into, own), lake.facts(rules.into, own) or {}
+        begun = TableRules.from_json(facts["rules"])
+        with _tried(spark, lake, begun, facts["upto"]) as found:
+            again = count(found, begun)
+            if (again.rows_in, again.rows) != (facts["rows_in"], facts["rows_out"]):
+                raise TableError(
+                    f"{rules.quarantine}: replay {number} cannot be finished: it made {facts['rows_out']:,} rows of "
+                    f"{facts['rows_in']:,} records, and the same rules now make {again.rows:,} of {again.rows_in:,}: finish it "
+                    "with the version of the platform that began it"
+                )
+            _write_rest(lake, begun, found, own, facts)
+    return again.rows
+
+
+def _own(app: str) -> str:
+    """The name under which a replay counts its commits, beside those of extraction."""
+    return f"{app}/replay"
+
+
+@contextmanager
+def _tried(spark: SparkSession, lake: Lake, rules: TableRules, upto: int) -> Iterator[DataFrame]:
+    """The records in quarantine of batches up to ``upto``, classified; kept until the block ends."""
+    records = read_table(spark, lake, rules.quarantine, lake.version(rules.quarantine)).where(F.col("_batch") <= upto)
+    raw = read_table(spark, lake, rules.source).where((F.col("_batch") <= upto) & F.col("_header").isNotNull())
+    # quarantine keeps a record's bytes; the header that it came under is in the raw table
+    headers = raw.select(*_KEY, "_header").join(records.select(*_KEY), list(_KEY), "left_semi").dropDuplicates(list(_KEY))
+    whole = records.select(*KEPT, F.col("raw").alias("value")).join(headers, list(_KEY), "left")
+    with classified(whole, rules) as found:
+        yield found
+
+
+def _outcomes(spark: SparkSession, lake: Lake, rules: TableRules, upto: int) -> dict[tuple[str, str], int]:
+    """How many records lie in quarantine by rule set and reason."""
+    held = read_table(spark, lake, rules.quarantine).where(F.col("_batch") <= upto)
+    with spark_failures(rules.quarantine):
+        groups = held.groupBy("rule_set", "reason").count().collect()
+    return {(row["rule_set"], row["reason"]): row["count"] for row in groups}
+
+
+def _write_rest(lake: Lake, rules: TableRules, found: DataFrame, own: str, facts: Mapping[str, Any]) -> None:
+    """The second commit, under the number of the first."""
+    rest = bad_records(found)
+    held = read_table(found.sparkSession, lake, rules.quarantine, lake.version(rules.quarantine))
+    later = held.where(F.col("_batch") > facts["upto"]).select(*rest.columns)
+    kept = {key: facts[key] for key in ("upto", "rows_in", "rows_out", "quarantined")}
+    written = {**kept, "rule_set": rules.rule_set}
+    overwrite(lake, rest.unionByName(later), rules.quarantine, app=own, number=lake.number(rules.into, own), facts=written)
+
+
+def _sizes(lake: Lake, rules: TableRules) -> tuple[int, int]:
+    return lake.info(rules.into).rows, lake.info(rules.quarantine).rows
+
+
+def _check_sizes(rules: TableRules, before: tuple[int, int], after: tuple[int, int], moved: int) -> None:
+    """Raise TableError unless the logs say that as many records left quarantine as became rows."""
+    if (after[0] - before[0], before[1] - after[1]) != (moved, moved):
+        raise TableError(
+            f"{rules.into}: counts do not close: a replay made {moved:,} rows, the table grew by {after[0] - before[0]:,}, and "
+            f"{rules.quarantine} fell by {before[1] - after[1]:,}"
+        )
