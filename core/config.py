@@ -40,23 +40,32 @@ _UniqueKeys.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _map
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file; raises ConfigError when it is missing, unreadable or no mapping."""
+    return parse_yaml(read_text(path), str(path))
+
+
+def read_text(path: Path) -> str:
+    """The text of a file; raises ConfigError when it is missing or no UTF-8."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file", file=str(path)) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}", file=str(path)) from error
+
+
+def parse_yaml(text: str, where: str) -> dict[str, Any]:
+    """The mapping that a YAML text is; ``where`` is the file or place that an error names."""
     try:
         document = yaml.load(text, Loader=_UniqueKeys)  # noqa: S506 — a SafeLoader
     except yaml.MarkedYAMLError as error:
         line = f" line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise ConfigError(f"{path}{line}: not YAML: {error.problem}", file=str(path)) from error
+        raise ConfigError(f"{where}{line}: not YAML: {error.problem}", file=where) from error
     except (yaml.YAMLError, RecursionError) as error:
-        raise ConfigError(f"{path}: not YAML: {error}", file=str(path)) from error
+        raise ConfigError(f"{where}: not YAML: {error}", file=where) from error
     if document is None:
         return {}
     if not isinstance(document, dict):
-        raise ConfigError(f"{path}: holds a {type(document).__name__}, expected a mapping of keys", file=str(path))
+        raise ConfigError(f"{where}: holds a {type(document).__name__}, expected a mapping of keys", file=where)
     return document
 
 

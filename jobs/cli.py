@@ -13,6 +13,7 @@ from jobs import (
     commands_cluster,
     commands_config,
     commands_logs,
+    commands_quarantine,
     commands_rules,
     commands_spark,
     commands_tables,
@@ -38,6 +39,7 @@ app.add_typer(commands_airflow.app, name="airflow")
 app.add_typer(commands_tables.app, name="tables")
 app.add_typer(commands_logs.app, name="logs")
 app.add_typer(commands_rules.app, name="rules")
+app.add_typer(commands_quarantine.app, name="quarantine")
 commands_spark.add_to(app)
 commands_alone.add_to(app)
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from core.errors import ConfigError, SourceError
+from core.errors import SourceError
 from core.settings import load_settings
+from jobs import commands_versions
 
-if TYPE_CHECKING:
-    from etl.rules.config import TableRules
-
-app = typer.Typer(help="Check rules, and try them on records, before they are put to work.", no_args_is_help=True)
+app = typer.Typer(help="Find, check and try rules, and say which version of them runs.", no_args_is_help=True)
+commands_versions.add_to(app)
 
 Profile = Annotated[str | None, typer.Option("--profile", help="Folder of conf/ whose settings apply (default: local).")]
 PipelineName = Annotated[str, typer.Argument(help="Name of a file in conf/pipelines.")]
@@ -52,14 +51,14 @@ def preview(
     from core.lake.catalog import Lake
     from etl.preview import preview as preview_table
     from etl.rules.config import load_rules
-    from jobs.pipeline import load_pipeline
+    from jobs.rules import load_in_force
     from jobs.session import open_session
     from jobs.show import console, show_preview
 
     settings, out = load_settings(profile=profile), console()
-    own = {str(one.into): one for one in load_pipeline(settings, pipeline).rules.tables}
-    tried = {str(one.into): one for one in load_rules(rules).tables} if rules else own
-    chosen, lake = _choose(tried, table or []), Lake.of(settings)
+    loaded = load_in_force(settings, pipeline).rules
+    own = {str(one.into): one for one in loaded.tables}
+    chosen, lake = (load_rules(rules) if rules else loaded).choose(table or []), Lake.of(settings)
     for one in chosen:
         lake.check(one.source)
     with out.status("starting Spark"):
@@ -96,9 +95,3 @@ def discover(
 
 def _table_name(file: Path) -> str:
     return re.sub(r"[^a-z0-9]+", "_", file.name.split(".")[0].lower()).strip("_") or "lines"
-
-
-def _choose(tables: dict[str, TableRules], names: list[str]) -> list[TableRules]:
-    if unknown := sorted(set(names) - set(tables)):
-        raise ConfigError(f"the rules have no table {unknown[0]!r}: they lead into {', '.join(tables)}")
-    return [rules for name, rules in tables.items() if not names or name in names]

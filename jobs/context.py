@@ -16,7 +16,8 @@ from core.lake.catalog import Lake
 from core.logs import bind, configure
 from core.settings import Settings, load_settings
 from jobs.failures import one_line_errors
-from jobs.pipeline import Loaded, load_pipeline
+from jobs.pipeline import Loaded, Pipeline
+from jobs.rules import load_in_force
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -45,14 +46,19 @@ class Context:
         self.settings = settings
         self.interval = interval
         self.loaded = loaded
-        self.pipeline = loaded.pipeline
+        self.extraction = loaded.extraction
         self.progress = progress
         self.lake = Lake.of(settings)
         self.run_id = uuid.uuid4().hex[:12]
 
     def app(self, step: str, table: object = "") -> str:
         """The name under which a step's commits are counted in a table's Delta log."""
-        return "/".join(part for part in (self.pipeline.name, step, str(table)) if part)
+        return "/".join(part for part in (self.extraction.name, step, str(table)) if part)
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """The whole pipeline; raises ConfigError for one that ends with typed tables."""
+        return self.loaded.pipeline
 
     @cached_property
     def spark(self) -> SparkSession:
@@ -60,7 +66,7 @@ class Context:
         from jobs.session import open_session
 
         self.progress("starting Spark")
-        return open_session(self.settings, f"maas {self.pipeline.name}")
+        return open_session(self.settings, f"maas {self.extraction.name}")
 
     @cached_property
     def registry(self) -> Registry:
@@ -80,7 +86,7 @@ def open_context(
     settings: Settings, pipeline: str, progress: Progress = lambda _: None, interval: Interval | None = None
 ) -> Iterator[Context]:
     """A context whose session is stopped at the end, with logs going to the log folder under a new run_id."""
-    context = Context(settings, load_pipeline(settings, pipeline), progress, interval)
+    context = Context(settings, load_in_force(settings, pipeline), progress, interval)
     configure(settings.at_home(settings.logs.folder), "jobs", settings.logs.level)
     with bind(run_id=context.run_id):
         try:

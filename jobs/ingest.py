@@ -10,8 +10,8 @@ from jobs.context import Context, Report, step_main
 def ingest_sources(context: Context) -> Report:
     """Land what is new in each source of the pipeline; sources with nothing new cost no commit."""
     lines, facts = [], {}
-    for name, config in context.pipeline.sources.items():
-        into = context.pipeline.raw(name)
+    for name, config in context.extraction.sources.items():
+        into = context.extraction.raw(name)
         context.progress(f"{into} ← {config.kind}")
         source = open_source(config, context.settings)
         app = context.app("ingest", into)

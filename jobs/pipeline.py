@@ -44,17 +44,13 @@ class ScoreConfig(Strict):
     into: str
 
 
-class Pipeline(Strict):
-    """Sources → rules → features → task → publish → score; and when that is done by itself."""
+class Extraction(Strict):
+    """Sources → rules, and when that is done by itself: a pipeline that ends with typed tables."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     description: str
     sources: dict[str, SourceConfig] = Field(min_length=1)
     rules: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    features: FeaturesConfig
-    task: TaskConfig
-    publish: PublishConfig
-    score: ScoreConfig
     schedule: Schedule | None = None
 
     def raw(self, source: str) -> TableName:
@@ -62,13 +58,47 @@ class Pipeline(Strict):
         return TableName(Layer.RAW, source)
 
 
+class Pipeline(Extraction):
+    """A whole pipeline: on to features → task → publish → score."""
+
+    features: FeaturesConfig
+    task: TaskConfig
+    publish: PublishConfig
+    score: ScoreConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Shadow:
+    """The version of a rule set that is tried beside the one in force."""
+
+    version: int
+    text: str
+
+
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """A pipeline with its rule set, and the file it came from."""
 
-    pipeline: Pipeline
+    extraction: Extraction
     rules: RuleSet
     file: Path
+    active: int | None = None
+    """The version that ``rules`` are, of the configuration database; None: the file in conf/rules."""
+    is_file: bool = True
+    """Whether the file in conf/rules says what ``rules`` say."""
+    shadow: Shadow | None = None
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """The whole pipeline; raises ConfigError for one that ends with typed tables."""
+        if not isinstance(self.extraction, Pipeline):
+            raise ConfigError(f"{self.file}: has no features, task, publish and score: its last step is extract")
+        return self.extraction
+
+    @property
+    def ends_typed(self) -> bool:
+        """Whether the pipeline ends with typed tables."""
+        return not isinstance(self.extraction, Pipeline)
 
 
 def pipeline_names(settings: Settings) -> list[str]:
@@ -92,16 +122,25 @@ def load_pipeline(settings: Settings, name: str) -> Loaded:
     if pipeline.name != name:
         raise ConfigError(f"{file}: key 'name' is {pipeline.name!r}, the file's name says {name!r}")
     rules = load_rules(settings.at_root(Path("conf/rules")) / f"{pipeline.rules}.yaml")
-    unknown = sorted({str(table.source) for table in rules.tables} - {str(pipeline.raw(source)) for source in pipeline.sources})
-    if unknown:
-        raise ConfigError(f"{file}: rules {pipeline.rules!r} read {', '.join(unknown)}, which no source of the pipeline lands in")
+    check_sources(pipeline, rules, f"{file}: rules {pipeline.rules!r}")
     return Loaded(pipeline, rules, file)
 
 
-def _read(file: Path, overlay: Path) -> Pipeline:
+def check_sources(pipeline: Extraction, rules: RuleSet, where: str) -> None:
+    """Raise ConfigError, opening with ``where``, when rules read what no source of the pipeline lands in."""
+    unknown = sorted({str(table.source) for table in rules.tables} - {str(pipeline.raw(source)) for source in pipeline.sources})
+    if unknown:
+        raise ConfigError(f"{where} read {', '.join(unknown)}, which no source of pipeline {pipeline.name!r} lands in")
+
+
+def _read(file: Path, overlay: Path) -> Extraction:
     document = read_yaml(file)
-    pipeline = validate(document, Pipeline, str(file))  # name the file at fault before merging
-    return validate(_laid_over(document, read_yaml(overlay)), Pipeline, str(overlay)) if overlay.is_file() else pipeline
+    pipeline = _parse(document, file)  # name the file at fault before merging
+    return _parse(_laid_over(document, read_yaml(overlay)), overlay) if overlay.is_file() else pipeline
+
+
+def _parse(document: Mapping[str, Any], file: Path) -> Extraction:
+    return validate(document, Extraction if document.keys() <= Extraction.model_fields.keys() else Pipeline, str(file))
 
 
 def _laid_over(base: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:

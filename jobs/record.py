@@ -59,17 +59,19 @@ def record(name: str, step: Callable[[Context], Report], context: Context) -> Re
 
 
 def push(settings: Settings, loaded: Loaded, author: str | None = None) -> list[Configuration]:
-    """Keep the texts of a pipeline, of what its profile changes in it, and of its rules; returns their versions."""
+    """Keep the texts of a pipeline, of what its profile changes in it, and of its rules; returns the versions that run."""
     overlay = settings.at_root(Path("conf") / settings.profile / "pipelines" / loaded.file.name)
-    rules = settings.at_root(Path("conf/rules")) / f"{loaded.pipeline.rules}.yaml"
-    name = loaded.pipeline.name
-    files = {(PIPELINE, name): loaded.file, (OVERLAY, f"{settings.profile}/{name}"): overlay, (RULES, loaded.rules.name): rules}
+    name = loaded.extraction.name
+    files = {(PIPELINE, name): loaded.file, (OVERLAY, f"{settings.profile}/{name}"): overlay}
+    if loaded.active is None:
+        files[RULES, loaded.rules.name] = settings.at_root(Path("conf/rules")) / f"{loaded.rules.name}.yaml"
     database = Database.of(settings)
     try:
         kept = Configurations(database)
-        return [
+        pushed = [
             kept.push(kind, of, file.read_text(encoding="utf-8"), author) for (kind, of), file in files.items() if file.is_file()
         ]
+        return pushed if loaded.active is None else [*pushed, kept.get(RULES, loaded.rules.name, loaded.active)]
     finally:
         database.close()
 
@@ -84,7 +86,7 @@ def _entry(step: str, context: Context, versions: Mapping[str, int]) -> Entry:
     return Entry(
         id=uuid.uuid4().hex,
         run_id=context.run_id,
-        pipeline=context.pipeline.name,
+        pipeline=context.extraction.name,
         step=step,
         interval=context.interval,
         profile=context.settings.profile,

@@ -16,6 +16,7 @@ from core.contracts import Interval
 from core.errors import ConfigError
 from core.settings import Settings
 from jobs.context import Context, Report, open_context
+from jobs.pipeline import Loaded
 from jobs.record import record
 
 STEPS = {
@@ -27,6 +28,8 @@ STEPS = {
     "score": "jobs.score:score_default",
 }
 """Every step, in order, and the function that does it; a step is imported when it runs."""
+
+_LAST_TYPED = "extract"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +49,23 @@ def run_pipeline(
         progress = stack.enter_context(_progress(console))
         task = progress.add_task(pipeline, total=None, note="")
         context = stack.enter_context(open_context(settings, pipeline, lambda note: progress.update(task, note=note), interval))
-        return [_timed(name, context, progress, task) for name in chosen]
+        return [_timed(name, context, progress, task) for name in chosen or steps_of(context.loaded)]
+
+
+def steps_of(loaded: Loaded) -> list[str]:
+    """The steps that a pipeline has, in order."""
+    names = list(STEPS)
+    return names[: names.index(_LAST_TYPED) + 1] if loaded.ends_typed else names
 
 
 def _choose(steps: Sequence[str] | None) -> list[str]:
+    """In order; none when none is asked for, which means all."""
     for step in steps or ():
         if step not in STEPS:
             near = difflib.get_close_matches(step, STEPS, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"steps are: {', '.join(STEPS)}"
             raise ConfigError(f"no step {step!r}: {hint}")
-    return [name for name in STEPS if steps is None or name in steps]
+    return [name for name in STEPS if name in (steps or ())]
 
 
 def _timed(name: str, context: Context, progress: Progress, task: object) -> Timed:

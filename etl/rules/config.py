@@ -23,14 +23,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 
-from core.config import Strict, load, validate
+from core.config import Strict, parse_yaml, read_text, validate
 from core.contracts import Layer, TableName
 from core.errors import ConfigError
 from etl.rules.checks.bounds import Range
@@ -158,6 +158,13 @@ class RuleSet:
     digest: str
     tables: tuple[TableRules, ...]
 
+    def choose(self, names: Collection[str]) -> list[TableRules]:
+        """The tables of these names, all when there are none; raises ConfigError for a name that is not there."""
+        known = {str(table.into): table for table in self.tables}
+        if unknown := sorted(set(names) - set(known)):
+            raise ConfigError(f"the rules have no table {unknown[0]!r}: they lead into {', '.join(known)}")
+        return [rules for name, rules in known.items() if not names or name in names]
+
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of a file of rules: editors complete and check by it."""
@@ -169,7 +176,12 @@ def load_rules(path: Path) -> RuleSet:
 
     Raises ConfigError (file, key, nearest valid key), or RuleError for a rule that cannot run or could run without end.
     """
-    return read_rules(path.stem, load(path, RuleFile), str(path))
+    return parse_rules(path.stem, read_text(path), str(path))
+
+
+def parse_rules(name: str, text: str, where: str) -> RuleSet:
+    """The rule set that a text holds; ``where`` is the file or place that an error names. Raises as ``load_rules``."""
+    return read_rules(name, validate(parse_yaml(text, where), RuleFile, where), where)
 
 
 def read_rules(name: str, file: RuleFile, where: str) -> RuleSet:

@@ -18,7 +18,7 @@ from core.settings import Settings
 from core.storage.local import LocalStorage
 from jobs.failures import STATUSES
 from jobs.pipeline import Loaded, load_pipeline, pipeline_names
-from jobs.run import STEPS
+from jobs.run import STEPS, steps_of
 from jobs.schedule import Effort, Keep, Schedule, Scheduling, Upkeep, load_scheduling
 from jobs.scheduling.submitted import connection, submit
 
@@ -57,7 +57,7 @@ def make_plan(settings: Settings, scheduling: Scheduling) -> Document:
     dags: list[Document] = []
     for name in pipeline_names(settings):
         loaded = load_pipeline(settings, name)
-        if (schedule := loaded.pipeline.schedule) is not None:
+        if (schedule := loaded.extraction.schedule) is not None:
             dags += _of_pipeline(settings, scheduling, loaded, schedule)
     dags += _of_maintenance(scheduling)
     _check_names(dags)
@@ -76,12 +76,16 @@ def make_plan(settings: Settings, scheduling: Scheduling) -> Document:
 
 
 def _of_pipeline(settings: Settings, scheduling: Scheduling, loaded: Loaded, schedule: Schedule) -> Iterable[Document]:
-    pipeline = loaded.pipeline
+    pipeline = loaded.extraction
     if unknown := sorted(set(schedule.steps) - set(STEPS)):
         raise ConfigError(f"{loaded.file}: schedule.steps: no step {unknown[0]!r}: steps are {', '.join(STEPS)}")
-    names = list(STEPS)
-    cut = names.index(_TRAIN) if schedule.retrain else len(names)
-    assets = {"standardize": pipeline.features.table, "score": pipeline.score.into}
+    names = steps_of(loaded)
+    cut = len(names)
+    assets = {}
+    if schedule.retrain or schedule.drift or not loaded.ends_typed:
+        whole = loaded.pipeline
+        assets = {"standardize": whole.features.table, "score": whole.score.into}
+        cut = names.index(_TRAIN) if schedule.retrain else cut
     outlets = {step: [_asset(settings, table)] for step, table in assets.items()}
 
     def tasks(steps: Sequence[str], interval: bool) -> list[Document]:

@@ -48,6 +48,7 @@ def test_help_lists_every_command():
         "doctor",
         "drift",
         "logs",
+        "quarantine",
         "rules",
     ):
         assert f"\n  {command} " in text

@@ -1,0 +1,70 @@
+"""Which version of a rule set is in force: the active one of the configuration database, else the file in conf/rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from core.database.configurations import RULES, Configuration, Configurations
+from core.database.database import Database
+from core.database.lifecycle import Action, Lifecycle, Standing, Transition
+from core.settings import Settings
+from etl.rules.config import RuleSet, parse_rules
+from jobs.pipeline import Loaded, Shadow, check_sources, load_pipeline
+
+
+@contextmanager
+def open_database(settings: Settings) -> Iterator[Database]:
+    """The configuration database, for a block."""
+    database = Database.of(settings)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+def load_in_force(settings: Settings, name: str) -> Loaded:
+    """A pipeline with the rules that it runs with. A version that was never activated leaves the file in force.
+
+    Raises ConfigError as ``load_pipeline``, and when the active version does not fit the pipeline; StorageError.
+    """
+    loaded = load_pipeline(settings, name)
+    rules = loaded.extraction.rules
+    with open_database(settings) as database:
+        standing = Lifecycle(database).standing(rules)
+        texts = {v: Configurations(database).get(RULES, rules, v) for v in (standing.active, standing.shadow) if v is not None}
+    if standing.shadow is not None:
+        loaded = replace(loaded, shadow=Shadow(standing.shadow, texts[standing.shadow].text))
+    if standing.active is None:
+        return loaded
+    active = read_version(texts[standing.active])
+    check_sources(loaded.extraction, active, f"rules {rules!r} version {standing.active}")
+    return replace(loaded, rules=active, active=standing.active, is_file=active.digest == loaded.rules.digest)
+
+
+def read_version(kept: Configuration) -> RuleSet:
+    """The rule set that a version holds; raises ConfigError or RuleError naming it."""
+    return parse_rules(kept.name, kept.text, f"rules {kept.name!r} version {kept.version}")
+
+
+def push_rules(settings: Settings, file: Path, name: str) -> tuple[Configuration, Standing]:
+    """Check a file of rules and keep it as a version, a draft when it was none before; raises ConfigError or RuleError."""
+    text = file.read_text(encoding="utf-8")
+    parse_rules(name, text, str(file))
+    with open_database(settings) as database:
+        kept = Configurations(database).push(RULES, name, text)
+        Lifecycle(database).move(name, Action.PUSH, kept.version)
+        return kept, Lifecycle(database).standing(name)
+
+
+def move(settings: Settings, name: str, action: Action, version: int | None) -> list[Transition]:
+    """See Lifecycle.move; a version that is to run is first read as this platform reads it."""
+    with open_database(settings) as database:
+        lifecycle = Lifecycle(database)
+        if action is Action.ROLLBACK and version is None:
+            version = lifecycle.standing(name).before()
+        if action is not Action.RETIRE:
+            read_version(Configurations(database).get(RULES, name, version))
+        return list(lifecycle.move(name, action, version))

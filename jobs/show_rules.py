@@ -1,0 +1,70 @@
+"""What the commands about rules and quarantine print."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+
+from jobs.show import show_rows
+
+if TYPE_CHECKING:
+    from core.contracts import TableName
+    from core.database.configurations import Configuration
+    from core.database.lifecycle import Standing
+    from etl.quarantine import Held
+
+_LONGEST = 200
+
+
+def show_held(out: Console, table: TableName, found: Sequence[Held]) -> None:
+    """Records in quarantine."""
+    rows = [
+        (
+            held.batch,
+            escape(held.source),
+            held.offset,
+            held.rule or "",
+            held.reason,
+            escape(held.message),
+            escape(_text(held.raw)),
+        )
+        for held in found
+    ]
+    show_rows(out, str(table), ("batch", "source", "offset", "rule", "reason", "message", "record"), rows)
+
+
+def show_counts(out: Console, found: Mapping[TableName, Mapping[tuple[str | None, str, int], int]]) -> None:
+    """How many records lie in quarantine, by what."""
+    rows = [
+        (str(table), rule or "", reason, str(batch), count)
+        for table, counted in found.items()
+        for (rule, reason, batch), count in counted.items()
+    ]
+    show_rows(out, f"quarantine: {sum(row[-1] for row in rows):,} records", ("table", "rule", "reason", "batch", "records"), rows)
+
+
+def _text(raw: bytes | None) -> str:
+    """One line of printable characters; bytes that are no UTF-8 are shown as U+FFFD."""
+    text = (raw or b"").decode(errors="replace")
+    plain = "".join(letter if letter.isprintable() else "?" for letter in text[:_LONGEST])
+    return plain if len(text) <= _LONGEST else f"{plain}…"
+
+
+def show_history(out: Console, versions: Sequence[Configuration], standing: Standing) -> None:
+    """The versions of a rule set, newest first, and every move, newest last."""
+    rows = [
+        (kept.version, standing.states.get(kept.version, "ran as a file"), kept.digest[:12], kept.author, _time(kept.created_at))
+        for kept in versions
+    ]
+    show_rows(out, f"rules {standing.name}", ("version", "state", "sha256", "author", "first seen (UTC)"), rows)
+    if standing.entries:
+        moves = [(_time(entry.at), entry.author, entry.action, entry.version, entry.state) for entry in standing.entries]
+        show_rows(out, "history", ("when (UTC)", "who", "by", "version", "became"), moves)
+
+
+def _time(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S}"
