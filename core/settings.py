@@ -10,16 +10,25 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator
 
 from core.config import Strict, from_environment, merge, read_yaml, validate
 from core.errors import ConfigError
 
 _PREFIX = "MAAS__"
 _LOOPBACK = "127.0.0.1"
+
+
+def _require_no_password(url: str) -> str:
+    if urlsplit(url).password is not None:
+        raise ValueError("a URL holds no password: set the key 'password' beside it, from a file or the environment")
+    return url
+
+
+_Url = Annotated[str, AfterValidator(_require_no_password)]
 
 
 class SparkSettings(Strict):
@@ -85,27 +94,17 @@ class S3Settings(Strict):
 class DatabaseSettings(Strict):
     """The configuration database: pipelines and rules as they were run, and the run journal where no other place is named."""
 
-    url: str = "sqlite:///maas.db"
+    url: _Url = "sqlite:///maas.db"
     """An SQLAlchemy URL without a password: ``sqlite:///FILE`` (below ``home``) or ``mysql+pymysql://USER@HOST:PORT/NAME``."""
     password: SecretStr | None = None
-
-    @field_validator("url")
-    @classmethod
-    def _without_password(cls, value: str) -> str:
-        return _require_no_password(value)
 
 
 class JournalSettings(Strict):
     """The run journal: which step of which pipeline ran, when, and how it ended."""
 
-    url: str | None = None
+    url: _Url | None = None
     """``mongodb://HOST:PORT/NAME``; None: in the configuration database."""
     password: SecretStr | None = None
-
-    @field_validator("url")
-    @classmethod
-    def _without_password(cls, value: str | None) -> str | None:
-        return None if value is None else _require_no_password(value)
 
 
 class KafkaSettings(Strict):
@@ -124,6 +123,13 @@ class SourcesSettings(Strict):
     """Put before the names of databases and topics on the platform's own servers, so that two platforms may share them."""
     passwords: dict[str, SecretStr] = {}
     """By the name that a source's key ``password`` gives, or one of its ``headers``."""
+
+
+class RulesSettings(Strict):
+    """Secrets of rules."""
+
+    keys: dict[str, Annotated[SecretStr, Field(min_length=16)]] = {}
+    """By the name that a field's ``mask_key`` gives, ``default``, the key of its hash: random, as of `openssl rand -hex 32`."""
 
 
 class MlflowSettings(Strict):
@@ -211,6 +217,7 @@ class Settings(Strict):
     journal: JournalSettings = JournalSettings()
     kafka: KafkaSettings = KafkaSettings()
     sources: SourcesSettings = SourcesSettings()
+    rules: RulesSettings = RulesSettings()
     spark: SparkSettings = SparkSettings()
     mlflow: MlflowSettings = MlflowSettings()
     training: TrainingSettings = TrainingSettings()
@@ -277,12 +284,6 @@ def is_private(mode: int, owner: int, user: int) -> bool:
     whatever the mode asked for (github.com/kubernetes/kubernetes/issues/57923).
     """
     return not mode & (0o037 if owner == 0 != user else 0o077)
-
-
-def _require_no_password(url: str) -> str:
-    if urlsplit(url).password is not None:
-        raise ValueError("a URL holds no password: set the key 'password' beside it, from a file or the environment")
-    return url
 
 
 def _find_root(environment: Mapping[str, str]) -> Path:

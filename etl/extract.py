@@ -121,7 +121,7 @@ def _mend(spark: SparkSession, lake: Lake, rules: TableRules, app: str) -> Extra
     if upto == lake.number(rules.quarantine, app):
         return Extracted()
     facts = lake.facts(rules.into, app) or {}
-    begun = TableRules.from_json(facts["rules"])
+    begun = TableRules.from_json(facts["rules"], rules.keys)
     # raw tables only grow, so the newest version has the same batches; a vacuum may have taken the one that was read
     span = _Span(lake.info(rules.source).version, facts["from"], upto)
     with classified(_records(spark, lake, begun, span), begun) as found:

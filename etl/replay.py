@@ -83,7 +83,7 @@ def finish(spark: SparkSession, lake: Lake, rules: TableRules, *, app: str) -> i
             return 0
         own = _own(app)
         number, facts = lake.number(rules.into, own), lake.facts(rules.into, own) or {}
-        begun = TableRules.from_json(facts["rules"])
+        begun = TableRules.from_json(facts["rules"], rules.keys)
         with _tried(spark, lake, begun, facts["upto"]) as found:
             again = count(found, begun)
             if (again.rows_in, again.rows) != (facts["rows_in"], facts["rows_out"]):
@@ -105,10 +105,14 @@ def _own(app: str) -> str:
 def _tried(spark: SparkSession, lake: Lake, rules: TableRules, upto: int) -> Iterator[DataFrame]:
     """The records in quarantine of batches up to ``upto``, classified; kept until the block ends."""
     records = read_table(spark, lake, rules.quarantine, lake.version(rules.quarantine)).where(F.col("_batch") <= upto)
-    raw = read_table(spark, lake, rules.source).where((F.col("_batch") <= upto) & F.col("_header").isNotNull())
-    # quarantine keeps a record's bytes; the header that it came under is in the raw table
-    headers = raw.select(*_KEY, "_header").join(records.select(*_KEY), list(_KEY), "left_semi").dropDuplicates(list(_KEY))
-    whole = records.select(*KEPT, F.col("raw").alias("value")).join(headers, list(_KEY), "left")
+    raw = read_table(spark, lake, rules.source).where(F.col("_batch") <= upto)
+    with spark_failures(rules.quarantine):
+        dropped = records.where("raw IS NULL AND reason <> 'tombstone'").head() is not None
+    if not dropped:  # quarantine keeps a record's bytes; the header that it came under is in the raw table
+        raw = raw.where(F.col("_header").isNotNull())
+    came = raw.select(*_KEY, "_header", "value").join(records.select(*_KEY), list(_KEY), "left_semi").dropDuplicates(list(_KEY))
+    value = F.coalesce("raw", "value") if dropped else F.col("raw")
+    whole = records.join(came, list(_KEY), "left").select(*KEPT, value.alias("value"), "_header")
     with classified(whole, rules) as found:
         yield found
 

@@ -58,7 +58,7 @@ def preview(
     settings, out = load_settings(profile=profile), console()
     loaded = load_in_force(settings, pipeline).rules
     own = {str(one.into): one for one in loaded.tables}
-    chosen, lake = (load_rules(rules) if rules else loaded).choose(table or []), Lake.of(settings)
+    chosen, lake = (load_rules(rules, settings.rules.keys) if rules else loaded).choose(table or []), Lake.of(settings)
     for one in chosen:
         lake.check(one.source)
     with out.status("starting Spark"):

@@ -121,7 +121,7 @@ def load_pipeline(settings: Settings, name: str) -> Loaded:
     pipeline = _read(file, settings.at_root(Path("conf") / settings.profile / "pipelines" / file.name))
     if pipeline.name != name:
         raise ConfigError(f"{file}: key 'name' is {pipeline.name!r}, the file's name says {name!r}")
-    rules = load_rules(settings.at_root(Path("conf/rules")) / f"{pipeline.rules}.yaml")
+    rules = load_rules(settings.at_root(Path("conf/rules")) / f"{pipeline.rules}.yaml", settings.rules.keys)
     check_sources(pipeline, rules, f"{file}: rules {pipeline.rules!r}")
     return Loaded(pipeline, rules, file)
 

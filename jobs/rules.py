@@ -39,14 +39,14 @@ def load_in_force(settings: Settings, name: str) -> Loaded:
         loaded = replace(loaded, shadow=Shadow(standing.shadow, texts[standing.shadow].text))
     if standing.active is None:
         return loaded
-    active = read_version(texts[standing.active])
+    active = read_version(texts[standing.active], settings)
     check_sources(loaded.extraction, active, f"rules {rules!r} version {standing.active}")
     return replace(loaded, rules=active, active=standing.active, is_file=active.digest == loaded.rules.digest)
 
 
-def read_version(kept: Configuration) -> RuleSet:
+def read_version(kept: Configuration, settings: Settings) -> RuleSet:
     """The rule set that a version holds; raises ConfigError or RuleError naming it."""
-    return parse_rules(kept.name, kept.text, f"rules {kept.name!r} version {kept.version}")
+    return parse_rules(kept.name, kept.text, f"rules {kept.name!r} version {kept.version}", settings.rules.keys)
 
 
 def push_rules(settings: Settings, file: Path, name: str) -> tuple[Configuration, Standing]:
@@ -66,5 +66,5 @@ def move(settings: Settings, name: str, action: Action, version: int | None) -> 
         if action is Action.ROLLBACK and version is None:
             version = lifecycle.standing(name).before()
         if action is not Action.RETIRE:
-            read_version(Configurations(database).get(RULES, name, version))
+            read_version(Configurations(database).get(RULES, name, version), settings)
         return list(lifecycle.move(name, action, version))

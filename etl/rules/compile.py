@@ -24,6 +24,7 @@ from etl.rules.expressions import attempted, verify_expressions
 from etl.rules.fields import FieldSpec, FieldType
 from etl.rules.kinds.kind import Kind, Record
 from etl.rules.kinds.sql import SqlRule
+from etl.rules.masks import Mask, find_key, masked
 from etl.rules.problems import find_problem
 
 KEPT = ("_source", "_offset", "_batch", "_ingested_at")
@@ -39,13 +40,20 @@ class _Source:
     result: Column | None = None
 
     def value(self, name: str) -> Column:
-        if self.result is not None:
-            return self.result.try_cast("bigint" if self.spec.type is FieldType.LONG else self.spec.type.value)
-        return self.spec.value(F.col(f"_s_{name}"))
+        if self.result is None:
+            return self.spec.value(F.col(f"_s_{name}"))
+        value = self.result.try_cast("bigint" if self.spec.type is FieldType.LONG else self.spec.type.value)
+        return value if self.spec.default is None else F.when(self.result.isNull(), self.spec.filled).otherwise(value)
+
+    def filled_text(self) -> Column:
+        """The text of a string field."""
+        return self.text if self.spec.default is None else F.coalesce(self.text, self.spec.filled)
 
     def form(self) -> tuple[object, ...]:
-        """Sources of one form give their values by one column."""
-        return (self.number,) if self.result is not None else (self.spec.type, self.spec.format, self.spec.timezone)
+        """Sources of one form give their values by one column; one with a default is for the records of its rule alone."""
+        if self.result is not None or self.spec.default is not None:
+            return (self.number,)
+        return (self.spec.type, self.spec.format, self.spec.timezone)
 
 
 def classify(raw: DataFrame, rules: TableRules) -> DataFrame:
@@ -70,13 +78,29 @@ def _classify(raw: DataFrame, rules: TableRules) -> DataFrame:
         df = _with_parsed(df, rules, rule, number)
     df = df.select("*", _taker(rules.rules).alias("_taker"))
     sources = {name: list(_sources(df, rules.rules, name)) for name in types}
-    df = df.select("*", *(_text(found).alias(_text_name(name, types[name])) for name, found in sources.items()))
-    typed = [_value(name, sources[name]).alias(name) for name in types if types[name] is not FieldType.STRING]
+    alone = len(rules.rules) == 1
+    texts = (_text(found, types[name], alone=alone).alias(_text_name(name, types[name])) for name, found in sources.items())
+    df = df.select("*", *texts)
+    typed = [_value(name, sources[name], alone=alone).alias(name) for name in types if types[name] is not FieldType.STRING]
     df = df.select("*", *typed, _rule_name(rules.rules).alias("_rule"))
     checks = {f"{rules.into}: check {c.name}": c.expression for c in rules.row_checks if hasattr(c, "expression")}
     verify_expressions(df.select(*types), checks)
     found = find_problem(rules, _failures(rules.rules, types))
-    return df.select(*types, "_rule", F.lit(rules.rule_set).alias("_rule_set"), *KEPT, "_raw", found.alias("_problem"))
+    raw_bytes = F.col("_raw") if rules.config.quarantine_raw == "kept" else F.lit(None).cast("binary").alias("_raw")
+    rule_set = F.lit(rules.rule_set).alias("_rule_set")
+    return df.select(*_shown(rules), "_rule", rule_set, *KEPT, raw_bytes, found.alias("_problem"))
+
+
+def _shown(rules: TableRules) -> Iterator[Column]:
+    """The fields as the table holds them: masked where the rules say so."""
+    masks = rules.config.masks()
+    for name in rules.config.types():
+        spec = masks.get(name)
+        if spec is None or spec.mask is None:
+            yield F.col(name)
+        else:
+            secret = find_key(rules.keys, spec.mask_key, f"{rules.into}: field {name}") if spec.mask is Mask.HASH else b""
+            yield masked(F.col(name), spec.mask, secret).alias(name)
 
 
 def _with_parsed(df: DataFrame, rules: TableRules, rule: Kind, number: int) -> DataFrame:
@@ -141,14 +165,15 @@ def _text_name(name: str, kind: FieldType) -> str:
     return name if kind is FieldType.STRING else f"_s_{name}"
 
 
-def _text(sources: list[_Source]) -> Column:
-    if len(sources) == 1:
-        return sources[0].text
-    return _case((F.col("_taker") == source.number, source.text) for source in sources)
+def _text(sources: list[_Source], kind: FieldType, *, alone: bool) -> Column:
+    texts = [source.filled_text() if kind is FieldType.STRING else source.text for source in sources]
+    if len(sources) == 1 and (alone or sources[0].spec.default is None):
+        return texts[0]
+    return _case((F.col("_taker") == source.number, text) for source, text in zip(sources, texts, strict=True))
 
 
-def _value(name: str, sources: list[_Source]) -> Column:
-    if len({source.form() for source in sources}) == 1:
+def _value(name: str, sources: list[_Source], *, alone: bool) -> Column:
+    if len({source.form() for source in sources}) == 1 and (alone or sources[0].spec.default is None):
         return sources[0].value(name)
     return _case((F.col("_taker") == source.number, source.value(name)) for source in sources)
 

@@ -24,11 +24,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, SecretStr, WithJsonSchema, model_validator
 
 from core.config import Strict, parse_yaml, read_text, validate
 from core.contracts import Layer, TableName
@@ -41,13 +41,14 @@ from etl.rules.checks.membership import Membership
 from etl.rules.checks.not_null import NotNull
 from etl.rules.checks.unique import Unique
 from etl.rules.checks.volume import Volume
-from etl.rules.fields import FieldType
+from etl.rules.fields import FieldSpec, FieldType
 from etl.rules.kinds.delimited import DelimitedRule
 from etl.rules.kinds.json import JsonRule
 from etl.rules.kinds.keyvalue import KeyValueRule
 from etl.rules.kinds.kind import Kind
 from etl.rules.kinds.regex import RegexRule
 from etl.rules.kinds.sql import SqlRule
+from etl.rules.masks import Mask
 from etl.rules.names import check_names
 
 Rule = Annotated[RegexRule | JsonRule | SqlRule | DelimitedRule | KeyValueRule, Field(discriminator="kind")]
@@ -81,17 +82,28 @@ class TableConfig(Strict):
     checks: tuple[Check, ...] = ()
     max_quarantined: float = Field(default=1.0, ge=0, le=1)
     """The step stops, with nothing written, when a greater share of the new records is quarantined."""
+    quarantine_raw: Literal["kept", "dropped"] = "kept"
+    """Whether quarantine holds the bytes of a record, as the raw table does; they are not masked."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.source.layer is not Layer.RAW or self.into.layer is not Layer.EXTRACTED:
             raise ValueError("rules lead from a table raw.NAME into a table extracted.NAME")
         check_names([(rule.name, rule.specs) for rule in self.rules], [(c.name, getattr(c, "columns", ())) for c in self.checks])
+        masks = self.masks()
+        for check in self.checks:
+            blind = [n for n in getattr(check, "columns", ()) if n in masks and masks[n].mask is not Mask.HASH]
+            if isinstance(check, Unique) and blind:
+                raise ValueError(f"check {check.name!r} cannot tell values of {blind[0]!r} apart: mask it by hash")
         return self
 
     def types(self) -> dict[str, FieldType]:
         """The type of each field, in the order in which the rules name them first."""
         return {name: spec.type for rule in self.rules for name, spec in rule.specs.items()}
+
+    def masks(self) -> dict[str, FieldSpec]:
+        """The fields that are masked."""
+        return {name: spec for rule in self.rules for name, spec in rule.specs.items() if spec.mask is not None}
 
 
 class RuleFile(Strict):
@@ -110,10 +122,11 @@ class RuleFile(Strict):
 
 @dataclass(frozen=True, slots=True)
 class TableRules:
-    """The rules of one raw table, and the digest of the set that they belong to."""
+    """The rules of one raw table, the digest of the set that they belong to, and the keys that masks may ask for."""
 
     config: TableConfig
     rule_set: str
+    keys: Mapping[str, SecretStr] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def source(self) -> TableName:
@@ -141,13 +154,14 @@ class TableRules:
         return tuple(c for c in self.config.checks if not isinstance(c, Unique | Volume))
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON-able form, read back by ``from_json``."""
+        """A JSON-able form without the keys, read back by ``from_json``."""
         return {"rule_set": self.rule_set, "table": self.config.model_dump(mode="json", by_alias=True)}
 
     @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Self:
+    def from_json(cls, document: Mapping[str, Any], keys: Mapping[str, SecretStr] | None = None) -> Self:
         """Read what ``to_json`` wrote."""
-        return cls(validate(document["table"], TableConfig, "the rules recorded with a commit"), str(document["rule_set"]))
+        config = validate(document["table"], TableConfig, "the rules recorded with a commit")
+        return cls(config, str(document["rule_set"]), keys or {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,20 +185,20 @@ def json_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **RuleFile.model_json_schema(by_alias=True)}
 
 
-def load_rules(path: Path) -> RuleSet:
-    """Read and verify a file of rules.
+def load_rules(path: Path, keys: Mapping[str, SecretStr] | None = None) -> RuleSet:
+    """Read and verify a file of rules; ``keys`` are those of the settings, for fields that are masked by ``hash``.
 
     Raises ConfigError (file, key, nearest valid key), or RuleError for a rule that cannot run or could run without end.
     """
-    return parse_rules(path.stem, read_text(path), str(path))
+    return parse_rules(path.stem, read_text(path), str(path), keys)
 
 
-def parse_rules(name: str, text: str, where: str) -> RuleSet:
+def parse_rules(name: str, text: str, where: str, keys: Mapping[str, SecretStr] | None = None) -> RuleSet:
     """The rule set that a text holds; ``where`` is the file or place that an error names. Raises as ``load_rules``."""
-    return read_rules(name, validate(parse_yaml(text, where), RuleFile, where), where)
+    return read_rules(name, validate(parse_yaml(text, where), RuleFile, where), where, keys)
 
 
-def read_rules(name: str, file: RuleFile, where: str) -> RuleSet:
+def read_rules(name: str, file: RuleFile, where: str, keys: Mapping[str, SecretStr] | None = None) -> RuleSet:
     """The rule set of a parsed file; ``where`` opens the message of a RuleError."""
     for table in file.tables:
         types = table.types()
@@ -194,9 +208,11 @@ def read_rules(name: str, file: RuleFile, where: str) -> RuleSet:
             if not isinstance(check, Unique | Volume):
                 check.verify(f"{where}: {table.into}: check {check.name}", types)
     digest = _digest(file)
-    return RuleSet(name, digest, tuple(TableRules(table, digest) for table in file.tables))
+    return RuleSet(name, digest, tuple(TableRules(table, digest, keys or {}) for table in file.tables))
 
 
 def _digest(file: RuleFile) -> str:
-    canonical = json.dumps(file.model_dump(mode="json", by_alias=True), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    # without what is as it is by default: a key that a later version of the platform knows changes no digest
+    content = file.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()

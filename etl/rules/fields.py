@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime
 from enum import StrEnum
-from typing import Self
+from typing import Any, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import field_validator, model_validator
+from pydantic import ValidationInfo, field_validator, model_validator
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from core.config import Strict
+from etl.rules.defaults import Default, default_column, read_default
+from etl.rules.masks import Mask
 
 _DATE_LENGTHS = (8, 10)
 _ZONE = r"[A-Za-z+\-]"
@@ -34,7 +37,9 @@ class FieldSpec(Strict):
 
     ``format`` is a Spark datetime pattern (default: ISO 8601); ``timezone`` is where a timestamp without an offset was written
     (default: UTC; in a gap of summer time the clock goes on by the hour left out, in an overlap the earlier instant is meant).
-    A text of ``null_values`` is null; a null ``required`` field is an error of its record.
+    A text of ``null_values`` is null; a null ``required`` field is an error of its record, and any other has the value of
+    ``default``. ``mask`` is for strings: checks see the text, the table and all messages do not; ``hash`` takes the key that
+    the settings hold under ``rules.keys``.
     """
 
     type: FieldType
@@ -42,6 +47,9 @@ class FieldSpec(Strict):
     timezone: str | None = None
     required: bool = False
     null_values: tuple[str, ...] = ("",)
+    default: Default | datetime | date | None = None
+    mask: Mask | None = None
+    mask_key: str = "default"
 
     @field_validator("timezone")
     @classmethod
@@ -61,7 +69,16 @@ class FieldSpec(Strict):
             raise ValueError(f"a {self.type} has no timezone")
         if self.timezone is not None and self.format is not None and _ZONE_LETTERS & set(_unquoted(self.format)):
             raise ValueError("the format reads an offset, so timezone cannot be set too")
+        if self.default is not None and self.required:
+            raise ValueError("a required field has no default: leave out one of the two")
+        if self.mask is not None and self.type is not FieldType.STRING:
+            raise ValueError(f"a {self.type} cannot be masked: make the field a string")
         return self
+
+    @field_validator("default")
+    @classmethod
+    def _typed(cls, value: Any, info: ValidationInfo) -> Default | None:
+        return None if value is None or "type" not in info.data else read_default(value, info.data["type"])
 
     def nulled(self, text: Column) -> Column:
         """``text``, null where it is one of the null values."""
@@ -70,7 +87,20 @@ class FieldSpec(Strict):
         return F.when(~text.isin(*self.null_values), text) if self.null_values else text
 
     def value(self, text: Column) -> Column:
-        """The typed value; null where ``text`` is none. Space and control characters around a number do not count."""
+        """The typed value, ``default`` where there is no ``text``; null where it is no such value.
+
+        Space and control characters around a number do not count.
+        """
+        if self.default is None:
+            return self._read(text)
+        return F.when(text.isNull(), self.filled).otherwise(self._read(text))
+
+    @property
+    def filled(self) -> Column:
+        """``default`` as a constant of the type."""
+        return default_column(self.default, self.type)
+
+    def _read(self, text: Column) -> Column:
         match self.type:
             case FieldType.STRING:
                 return text.cast("string")

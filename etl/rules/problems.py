@@ -18,25 +18,28 @@ _CONTROLS = r"[\x00-\x1f\x7f-\x9f\u2028\u2029]"
 def find_problem(rules: TableRules, failed: Mapping[str, Column]) -> Column:
     """``{reason, message}`` of the first thing that is wrong with a record; null for a good one.
 
-    Reads the columns of ``etl.rules.compile``; ``failed`` are the conditions under which a field's SQL raised.
+    No message quotes what is masked. Reads the columns of ``etl.rules.compile``; ``failed`` are the conditions under which a
+    field's SQL raised.
     """
     record = Record(F.col("value"), F.col("_header"))
     taken = F.col("_taker").isNotNull()
-    beginning = F.hex(F.substring(F.col("_raw"), 1, 16))
+    masks = rules.config.masks()
+    begins = F.lit("") if masks else F.concat(F.lit("; it begins with 0x"), F.hex(F.substring(F.col("_raw"), 1, 16)))
     found = F.when(
         F.col("_raw").isNull(), _problem("tombstone", F.lit("the record holds nothing: its key was deleted at the source"))
     )
-    found = found.when(
-        record.text.isNull(), _problem("not_utf8", F.concat(F.lit("the record is not UTF-8; it begins with 0x"), beginning))
-    )
+    found = found.when(record.text.isNull(), _problem("not_utf8", F.concat(F.lit("the record is not UTF-8"), begins)))
     for rule in rules.rules:
         for refusal in rule.refusals(record):
             found = found.when(~taken & refusal.condition, _problem(refusal.reason, _one_line(refusal.message, 4 * _SHOWN)))
-    found = found.when(~taken, _problem("no_rule", F.concat(F.lit("no rule takes the record "), _quote(record.text))))
+    quoted = F.lit("") if masks else F.concat(F.lit(" "), _quote(record.text))
+    found = found.when(~taken, _problem("no_rule", F.concat(F.lit("no rule takes the record"), quoted)))
     for name, kind in rules.config.types().items():
         found = _field_problems(found, rules.rules, name, kind, failed.get(name))
     for check in rules.row_checks:
-        found = found.when(check.fails(), _problem(f"check:{check.name}", _one_line(check.message(), 4 * _SHOWN)))
+        secret = sorted(set(check.columns) & set(masks))
+        message = F.lit(f"{secret[0]} does not pass; it is masked") if secret else check.message()
+        found = found.when(check.fails(), _problem(f"check:{check.name}", _one_line(message, 4 * _SHOWN)))
     return found
 
 
