@@ -25,6 +25,7 @@ from core.spark import build_session
 from jobs.cluster import beside, local
 from jobs.cluster.services_file import OFFSET
 from jobs.processes import ServiceState, members, send
+from tests.postgres import Postgres, postgres_server
 
 ROOT = Path(__file__).parents[1]
 os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")  # for JVMs that live for seconds
@@ -222,6 +223,20 @@ def mysql(cluster: Settings) -> Iterator[Callable[[str], None]]:
         execute(f"DROP DATABASE IF EXISTS {name}")
 
 
+@pytest.fixture(scope="session")
+def own_postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server of this run's own; ended with the run."""
+    with postgres_server() as running:
+        yield running
+
+
+@pytest.fixture
+def postgres(own_postgres: Postgres) -> Postgres:
+    """A PostgreSQL server whose database is empty."""
+    own_postgres.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    return own_postgres
+
+
 @pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the marks in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that need the cluster come last, and are marked; of those the ones that use our session come first.
@@ -230,7 +245,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     Where several processes run the tests, each group is one's: it starts what its tests share, and no other does.
     """
     for item in items:
-        if {"shared_environment", "services"} & {*getattr(item, "fixturenames", ())}:
+        if {"shared_environment", "services", "own_postgres"} & {*getattr(item, "fixturenames", ())}:
             item.add_marker("cluster")
         item.add_marker(pytest.mark.xdist_group(_group(item)))
     items.sort(key=lambda item: (_group(item) == "cluster", _group(item) == "cluster" and not _uses_spark(item)))

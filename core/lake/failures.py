@@ -21,10 +21,14 @@ _NO_SPACE = ("No space left on device", "Disk quota exceeded", "File too large")
 _CORRUPT = ("ChecksumException", "is not a Parquet file", "CANNOT_READ_FILE_FOOTER", "could not read footer", "FAILED_READ_FILE")
 _LOST = ("FILE_NOT_EXIST", "DELTA_FILE_NOT_FOUND")
 _DATA_FILE = re.compile(r"(?:hdfs://[^/\s]+|file:(?://)?)?(/[^\n'\"]*?\.parquet)\b")
-_OUTSIDE = re.compile(r"\b(?:java\.sql\.SQL|com\.mysql\.cj\.|org\.sqlite\.|org\.apache\.kafka\.|Cannot fetch offset)")
+_OUTSIDE = re.compile(
+    r"\b(?:java\.sql\.SQL|com\.mysql\.cj\.|org\.postgresql\.|org\.sqlite\.|org\.apache\.kafka\.|Cannot fetch offset)"
+)
 _DOWN = re.compile(
     "Communications link failure|unexpectedly lost|Connection (?:refused|reset|is closed)|[Ss]hutdown in progress|"
-    "TimeoutException|Timeout expired"
+    "TimeoutException|Timeout expired|"
+    r"Connection to \S+ refused|I/O error occurred while sending to the backend|connection attempt failed|"
+    "connection has been closed|terminating connection due to|the database system is (?:starting|shutting|in recovery|not yet)"
 )
 _CONFLICT = re.compile(r"DELTA_CONCURRENT_|DELTA_PROTOCOL_CHANGED|DELTA_METADATA_CHANGED|\bio\.delta\.exceptions\.Concurrent")
 _NO_NAMENODE = ("failed on connection exception", "SafeModeException", "Name node is in safe mode", "NoRouteToHostException")

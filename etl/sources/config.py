@@ -7,9 +7,8 @@ import re
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import SplitResult, urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, field_validator
 
 from core.config import Strict
 from core.errors import ConfigError, StorageError
@@ -20,53 +19,20 @@ from etl.downloads.client import Client, Limits
 from etl.downloads.download import Download
 from etl.downloads.guard import Guard
 from etl.downloads.urls import parse_url
-from etl.sources.database import DatabaseSource
+from etl.sources.database_config import DatabaseConfig, open_database
 from etl.sources.download import DownloadSource
 from etl.sources.files import FileSource
+from etl.sources.passwords import named_secret
 from etl.sources.records import Format
 from etl.sources.source import Source
 from etl.sources.topic import TopicSource
 
-_MYSQL_PORT = 3306
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 _OWN_HEADERS = {
     *("accept", "accept-encoding", "connection", "content-length", "expect", "host", "if-modified-since", "if-none-match"),
     *("if-range", "range", "te", "trailer", "transfer-encoding", "upgrade", "user-agent"),
 }
-
-
-class DatabaseConfig(Strict):
-    """A table of a database, read on by a strictly increasing integer column."""
-
-    kind: Literal["database"]
-    url: str
-    """``sqlite:///path`` (below the home folder; four slashes for an absolute path), ``mysql://USER@HOST:PORT/NAME``,
-    ``mysql:///NAME`` (on the server of the settings' ``database.url``) or a ``jdbc:`` URL."""
-    table: str
-    watermark: str
-    columns: tuple[str, ...] | None = None
-    """The columns to read; all when left out."""
-    interval: str | None = None
-    """A column of dates or times in UTC: a run about an interval reads the rows whose time lies in it."""
-    password: str | None = None
-    """The name of a password in the settings' ``sources.passwords``; the platform's own server needs none named."""
-
-    @field_validator("url")
-    @classmethod
-    def _known(cls, value: str) -> str:
-        if not value.startswith(("sqlite:///", "mysql://", "jdbc:")):
-            raise ValueError("the URL starts with none of 'sqlite:///', 'mysql://', 'jdbc:'")
-        if value.startswith("mysql://"):
-            _check_mysql(urlsplit(value))
-        return value
-
-    @field_validator("columns")
-    @classmethod
-    def _some(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        if value is not None and (not value or len(set(value)) < len(value)):
-            raise ValueError("name each column once, and at least one")
-        return value
 
 
 class _Folder(Strict):
@@ -155,7 +121,7 @@ SourceConfig = Annotated[AnySource, Field(discriminator="kind")]
 def open_source(config: AnySource, settings: Settings) -> Source:
     """The source that ``config`` describes. Nothing is opened yet; raises ConfigError for what the settings lack."""
     if isinstance(config, DatabaseConfig):
-        return _open_database(config, settings)
+        return open_database(config, settings)
     if isinstance(config, KafkaConfig):
         return _open_topic(config, settings)
     if isinstance(config, DownloadConfig):
@@ -191,7 +157,7 @@ def _open_download(config: DownloadConfig, settings: Settings) -> DownloadSource
 
 
 def _secret(header: str, name: str, settings: Settings) -> str:
-    secret = _named(settings, name, "secret", f"a source's header {header!r}")
+    secret = named_secret(settings, name, "secret", f"a source's header {header!r}")
     if not _HEADER_VALUE.fullmatch(secret.get_secret_value()):
         raise ConfigError(
             f"'sources.passwords.{name}' can be no value of a header: write one line of ASCII, without blanks around"
@@ -207,53 +173,3 @@ def _open_topic(config: KafkaConfig, settings: Settings) -> TopicSource:
         )
     topic = config.topic if config.servers else settings.sources.prefix + config.topic
     return TopicSource(servers, topic, config.skip_lost)
-
-
-def _open_database(config: DatabaseConfig, settings: Settings) -> DatabaseSource:
-    url, user, password = config.url, None, _password(config, settings)
-    if url.startswith("sqlite:///"):
-        url = f"sqlite:///{settings.at_home(Path(url.removeprefix('sqlite:///')))}"
-    elif url.startswith("mysql://"):
-        place = urlsplit(url)
-        own = urlsplit(settings.database.url)
-        name = place.path.strip("/")
-        if not place.hostname:
-            if not own.scheme.startswith("mysql"):
-                raise ConfigError(
-                    f"{url!r} names no server, and the settings' 'database.url' is no MySQL: write mysql://USER@HOST:PORT/NAME"
-                )
-            place, name = own, settings.sources.prefix + name
-        if _server(place) == _server(own) and password is None:
-            password = settings.database.password
-        host, port, user = _server(place)
-        url = f"jdbc:mysql://{host}:{port}/{name}"
-    secret = None if password is None else password.get_secret_value()
-    return DatabaseSource(url, config.table, config.watermark, config.columns, config.interval, user, secret)
-
-
-def _password(config: DatabaseConfig, settings: Settings) -> SecretStr | None:
-    if config.password is None:
-        return None
-    return _named(settings, config.password, "password", f"the source of table {config.table!r}")
-
-
-def _named(settings: Settings, name: str, what: str, who: str) -> SecretStr:
-    """What the settings hold under a name; raises ConfigError that tells who asks for it."""
-    if name not in settings.sources.passwords:
-        raise ConfigError(
-            f"the settings have no {what} {name!r}, which {who} asks for: set 'sources.passwords.{name}' in secrets.yaml in the "
-            "home folder"
-        )
-    return settings.sources.passwords[name]
-
-
-def _server(url: SplitResult) -> tuple[str | None, int, str | None]:
-    return url.hostname, url.port or _MYSQL_PORT, url.username
-
-
-def _check_mysql(url: SplitResult) -> None:
-    if url.password is not None:
-        raise ValueError("a URL holds no password: name one by the key 'password', and set it in the settings' secrets")
-    named = url.path.strip("/")
-    if not named or "/" in named or url.query or url.fragment or (url.hostname is not None and url.username is None):
-        raise ValueError("write mysql://USER@HOST:PORT/NAME, or mysql:///NAME for the server of the settings")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pyspark.sql.types import (
+    ArrayType,
     BinaryType,
     BooleanType,
     DataType,
@@ -42,24 +43,25 @@ class Dialect:
         return f"CAST({expression} AS {_TEXT.get(self.name, 'VARCHAR(4000)')})"
 
     def value(self, name: str, kind: DataType) -> str:
-        """A column's value as text that loses nothing; bytes in hexadecimal.
+        """A column's value as text that loses nothing; bytes in hexadecimal, PostgreSQL's arrays as JSON.
 
         SQLite's own cast cuts floats to 15 digits and takes a blob for text; MySQL's cuts FLOAT to 6 digits, and takes bits and
-        blobs for text.
+        blobs for text. PostgreSQL's is exact; Spark takes its bit strings for bytes.
         """
         column = self.quoted(name)
+        text = self.text(column)
         if self.name == "sqlite":
-            text = self.text(column)
             exact = f"CASE WHEN CAST({text} AS REAL) = {column} THEN {text} ELSE printf('%!.17g', {column}) END"
             return f"CASE typeof({column}) WHEN 'real' THEN {exact} WHEN 'blob' THEN hex({column}) ELSE {text} END"
-        if self.name in _MYSQL:
-            if isinstance(kind, BinaryType):
-                return f"HEX({column})"
-            if isinstance(kind, FloatType):
-                return self.text(f"({column} + 0e0)")
-            if isinstance(kind, BooleanType | IntegralType):
-                return self.text(f"({column} + 0)")
-        return self.text(column)
+        if self.name in _MYSQL and isinstance(kind, BinaryType):
+            return f"HEX({column})"
+        if self.name in _MYSQL and isinstance(kind, FloatType | BooleanType | IntegralType):
+            return self.text(f"({column} + {'0e0' if isinstance(kind, FloatType) else '0'})")
+        if self.name == "postgresql" and isinstance(kind, BinaryType):
+            return f"CASE CAST(pg_typeof({column}) AS TEXT) WHEN 'bytea' THEN upper(substr({text}, 3)) ELSE {text} END"
+        if self.name == "postgresql" and isinstance(kind, ArrayType):
+            return self.text(f"to_json({column})")
+        return text
 
     def moment(self, name: str, kind: DataType) -> str:
         """A column's time in UTC, to be held against ``instant``; null where it has none. Raises ConfigError for other types."""

@@ -23,6 +23,15 @@ _MYSQL = {
     "connectTimeout": "10000",
     "socketTimeout": "300000",
 }
+_POSTGRESQL = {
+    "driver": "org.postgresql.Driver",
+    # whatever the server or the user's role say: how values are written, and that nothing is
+    "options": "-c default_transaction_read_only=on -c bytea_output=hex -c extra_float_digits=3 -c IntervalStyle=iso_8601",
+    "sessionInitStatement": "SET TIME ZONE 'UTC'",  # the driver itself asks for the zone of this machine
+    "connectTimeout": "10",
+    "socketTimeout": "300",
+    "fetchsize": "10000",  # else it holds all rows of a slice at once
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +89,7 @@ class Database:
 
     def _options(self) -> dict[str, str]:
         name = self.dialect.name
-        drivers = {"sqlite": {"driver": "org.sqlite.JDBC"}, "mysql": _MYSQL}
+        drivers = {"sqlite": {"driver": "org.sqlite.JDBC"}, "mysql": _MYSQL, "postgresql": _POSTGRESQL}
         login = {"user": self.user, "password": self.password}
         return {
             "url": _sqlite_url(self.url) if name == "sqlite" else self.url,

@@ -9,16 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from pyspark.sql import SparkSession
 
 from core.errors import SourceError
-from core.settings import Settings
+from core.settings import Settings, SourcesSettings
 from etl.sources.config import DatabaseConfig, DownloadConfig, open_source
 from etl.sources.database import DatabaseSource
 from etl.sources.files import FileSource
 from etl.sources.records import Format
 from etl.sources.source import RECORD, Plan, Position, Source
 from etl.sources.topic import TopicSource
+from tests.postgres import Postgres
 from tests.web import Served, serve
 
 
@@ -28,7 +30,7 @@ class Place:
 
     source: Source
     add: Callable[[range], None]
-    remove: Callable[[], None]
+    remove: Callable[[], object]
 
 
 def database(home: Path) -> Place:
@@ -93,6 +95,18 @@ def mysql_place(cluster: Settings, mysql: Callable[[str], None]) -> Place:
 
 
 @pytest.fixture
+def postgres_place(postgres: Postgres, tmp_path: Path) -> Place:
+    config = DatabaseConfig(kind="database", url=postgres.url, table="t", watermark="id", columns=("n",), password="theirs")  # noqa: S106
+    settings = Settings(root=tmp_path, home=tmp_path, sources=SourcesSettings(passwords={"theirs": SecretStr(postgres.password)}))
+
+    def add(numbers: range) -> None:
+        values = ", ".join(f"({n}, {n})" for n in numbers)
+        postgres.execute(f"CREATE TABLE IF NOT EXISTS t (id INT PRIMARY KEY, n INT); INSERT INTO t VALUES {values}")  # noqa: S608
+
+    return Place(open_source(config, settings), add, lambda: postgres.execute("DROP TABLE t"))
+
+
+@pytest.fixture
 def kafka_place(make_topic: Callable[[int], Any]) -> Place:
     topic = make_topic(2)
 
@@ -104,7 +118,11 @@ def kafka_place(make_topic: Callable[[int], Any]) -> Place:
 
 
 @pytest.fixture(
-    params=[*sorted(PLACES), "download", *(pytest.param(name, marks=pytest.mark.cluster) for name in ("mysql", "kafka"))]
+    params=[
+        *sorted(PLACES),
+        "download",
+        *(pytest.param(name, marks=pytest.mark.cluster) for name in ("mysql", "postgres", "kafka")),
+    ]
 )
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     if request.param in PLACES:
@@ -153,6 +171,6 @@ def test_a_source_that_is_not_there_is_named_in_one_line(spark: SparkSession, pl
     position = place.source.plan(lambda: spark, None).position
     place.remove()
     for known in (None, position):
-        with pytest.raises(SourceError, match=r"no such|doesn't exist") as caught:
+        with pytest.raises(SourceError, match=r"no such|doesn't exist|does not exist") as caught:
             place.source.plan(lambda: spark, known)
         assert "\n" not in caught.value.message

@@ -62,6 +62,16 @@ def test_another_server_is_given_its_own_password_only(tmp_path: Path):
         opened(tmp_path, OWN, **other, password="airlin")  # noqa: S106
 
 
+def test_postgresql_is_named_by_its_url_and_given_its_own_password(tmp_path: Path):
+    there = {"kind": "database", "table": "t", "watermark": "id", "password": "airline"}
+    source = opened(tmp_path, OWN, url="postgresql://ann@[::1]/x", **there)
+    assert source == DatabaseSource("jdbc:postgresql://[::1]:5432/x", "t", "id", user="ann", password="their secret")  # noqa: S106
+    for url in ("postgresql:///x", "postgresql://h/x", "postgresql://ann:secret@h/x", "postgresql://ann@h/x?sslmode=disable"):
+        with pytest.raises(ConfigError, match=r"a URL holds no password|write postgresql://USER@HOST:PORT/NAME") as caught:
+            opened(tmp_path, OWN, url=url, **there)
+        assert "secret@" not in caught.value.message
+
+
 def test_a_topic_is_looked_for_on_the_platforms_servers_unless_others_are_named(tmp_path: Path):
     assert opened(tmp_path, OWN, kind="kafka", topic="events") == TopicSource("127.0.0.1:19092", "test_events")
     named = opened(tmp_path, OWN, kind="kafka", topic="events", servers="k:1,l:2", skip_lost=True)
@@ -109,7 +119,10 @@ def test_a_download_may_go_where_it_is_told_with_the_secret_it_names(tmp_path: P
         ({"kind": "log", "folder": "x", "patern": "*"}, "did you mean 'pattern'"),
         ({"kind": "log", "folder": "x", "pattern": "../*"}, "is no path below the root"),
         ({"kind": "files", "folder": "x", "format": "xml"}, "format"),
-        ({"kind": "database", "url": "http://x", "table": "t", "watermark": "id"}, "none of 'sqlite:///', 'mysql://', 'jdbc:'"),
+        (
+            {"kind": "database", "url": "http://x", "table": "t", "watermark": "id"},
+            "none of 'sqlite:///', 'mysql://', 'postgresql://', 'jdbc:'",
+        ),
         ({"kind": "database", "url": "mysql://a:pw@h/x", "table": "t", "watermark": "id"}, "a URL holds no password"),
         ({"kind": "database", "url": "mysql://a@h", "table": "t", "watermark": "id"}, "write mysql://USER@HOST:PORT/NAME"),
         ({"kind": "database", "url": "mysql://h/x", "table": "t", "watermark": "id"}, "write mysql://USER@HOST:PORT/NAME"),
