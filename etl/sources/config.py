@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
@@ -19,9 +20,12 @@ from etl.downloads.client import Client, Limits
 from etl.downloads.download import Download
 from etl.downloads.guard import Guard
 from etl.downloads.urls import parse_url
+from etl.rules.patterns.syntax import PatternError
 from etl.sources.database_config import DatabaseConfig, open_database
 from etl.sources.download import DownloadSource
 from etl.sources.files import FileSource
+from etl.sources.logs.multiline import Starts, python_pattern
+from etl.sources.logs.plan import LogOptions
 from etl.sources.passwords import named_secret
 from etl.sources.records import Format
 from etl.sources.source import Source
@@ -58,9 +62,27 @@ class FilesConfig(_Folder):
 
 
 class LogConfig(_Folder):
-    """Text lines in files that are being written to: a last line without its end waits for the next run."""
+    """Text lines in files that are being written to, and rotated: a last line without its end waits for the next run.
+
+    The pattern takes files that were rotated out too: ``app.log*``.
+    """
 
     kind: Literal["log"]
+    skip_lost: bool = False
+    """Go on where a file was cut or replaced and no other holds what it held, instead of stopping."""
+    quiet_s: float | None = Field(default=None, ge=1)
+    """The last line of a file that nobody wrote to for so many seconds is whole without its end; else it waits."""
+    starts: str | None = None
+    """A record begins at each line whose beginning matches, and has the lines until the next such line."""
+
+    @field_validator("starts")
+    @classmethod
+    def _safe(cls, value: str | None) -> str | None:
+        try:
+            _ = value is None or python_pattern(value)
+        except PatternError as error:
+            raise ValueError(f"the pattern is not taken: {error.reason}") from error
+        return value
 
 
 class KafkaConfig(Strict):
@@ -126,8 +148,11 @@ def open_source(config: AnySource, settings: Settings) -> Source:
         return _open_topic(config, settings)
     if isinstance(config, DownloadConfig):
         return _open_download(config, settings)
-    form = Format(config.format) if isinstance(config, FilesConfig) else Format.LOG
-    return _open_files(config.folder, config.pattern, form, settings)
+    if isinstance(config, LogConfig):
+        starts = None if config.starts is None else Starts(python_pattern(config.starts))
+        logs = LogOptions(config.skip_lost, config.quiet_s, starts)
+        return replace(_open_files(config.folder, config.pattern, Format.LOG, settings), logs=logs)
+    return _open_files(config.folder, config.pattern, Format(config.format), settings)
 
 
 def _open_files(below: Path, pattern: str, form: Format, settings: Settings, *, whole: bool = False) -> FileSource:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -10,7 +11,8 @@ from etl.sources.records import Format, record_ends
 
 _BOM = b"\xef\xbb\xbf"
 _BLOCK = 1 << 20
-_LONGEST = 128 << 20
+_MARKED = 1 << 10
+LONGEST = 128 << 20
 RANGE = 16 << 20
 
 
@@ -78,6 +80,19 @@ def cut(file: BinaryIO, start: int, end: int, form: Format, where: str) -> Itera
             yield start
 
 
+def range_mark(file: BinaryIO, start: int, end: int) -> str:
+    """A digest of the first and the last KiB of a range, by which it is known again."""
+    file.seek(start)
+    first = file.read(min(_MARKED, end - start))
+    file.seek(max(start, end - _MARKED))
+    return hashlib.sha256(first + file.read(min(_MARKED, end - start))).hexdigest()
+
+
+def buffer_mark(data: bytes) -> str:
+    """``range_mark`` of bytes, of which the first and the last KiB count."""
+    return hashlib.sha256(data[:_MARKED] + data[-_MARKED:]).hexdigest()
+
+
 def _line_cut(file: BinaryIO, start: int, end: int, where: str) -> int:
     at = start + RANGE
     while at < end:
@@ -105,8 +120,8 @@ def _quoted_cut(file: BinaryIO, start: int, end: int, where: str) -> int:
 
 
 def _require_short(start: int, at: int, where: str) -> None:
-    if at - start > _LONGEST:
-        raise SourceError(f"{where}: the record at byte {start} is longer than {_LONGEST} bytes: is this a text file?")
+    if at - start > LONGEST:
+        raise SourceError(f"{where}: the record at byte {start} is longer than {LONGEST} bytes: is this a text file?")
 
 
 def _vanished(where: str) -> bytes:

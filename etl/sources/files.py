@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
 from core.contracts import Interval
 from core.errors import SourceError, StorageError
 from core.storage.local import LocalStorage
-from core.storage.storage import Entry, Storage
-from etl.sources.cuts import cut, last_end, read_header, resume, skip_mark
-from etl.sources.records import Format, split_records
+from core.storage.storage import Entry
+from etl.sources.cuts import cut, read_header, resume, skip_mark
+from etl.sources.logs.content import Content, Sight
+from etl.sources.logs.plan import LogOptions, Moved, plan_logs
+from etl.sources.reading import OpenStorage, Reader, grouped
+from etl.sources.records import Format
 from etl.sources.source import RECORD, Plan, Position, Range, Session
 
-OpenStorage = Callable[[], Storage]
-
 _HEAD = 1024
-_GROUP = 128 << 20
-_SMALL_GROUP = 8 << 20
-_BATCH = 4 << 20
+_LOOKS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +35,9 @@ class FileSource:
     With ``open_files``, which is sent to executors, they lie in the storage that it opens; ``folder`` is what messages call it.
     Files that are ``whole`` when they appear need no end of their last line, logs neither.
 
-    A position holds, for each file, how far it was read and a digest of its first KiB. A file that went away keeps its place:
-    when it comes back it goes on from there. A file that was renamed is a new file.
+    A position holds, for each file, how far it was read and digests of what was. A file that went away keeps its place: when it
+    comes back it goes on from there. A log is known by what it holds, whatever its name (``etl.sources.logs``); of the others, a
+    file that was renamed is a new file.
     """
 
     folder: Path | str
@@ -45,11 +45,18 @@ class FileSource:
     form: Format
     open_files: OpenStorage | None = None
     whole: bool = False
+    logs: LogOptions = field(default_factory=LogOptions)
 
     def plan(self, session: Session, position: Position | None, interval: Interval | None = None) -> Plan:  # noqa: ARG002 — other sources need Spark and know times
-        """See Source.plan. Raises SourceError for a file that shrank, or whose beginning is another than it was."""
+        """See Source.plan. Raises SourceError for a file that shrank, or whose beginning is another than it was.
+
+        A log may: SourceError when no file that the pattern matches has what it held.
+        """
         known: dict[str, Any] = dict(position["files"]) if position else {}
         ranges: list[Range] = []
+        if self.form is Format.LOG and not self.whole:
+            with self._failures():
+                return self._plan_logs({name: Content.from_json(seen) for name, seen in known.items()})
         with self._failures():
             entries = self._entries(known)
             for entry in entries:
@@ -58,11 +65,24 @@ class FileSource:
                     ranges += new
         return Plan(tuple(ranges), {"files": known})
 
+    def _plan_logs(self, known: dict[str, Content]) -> Plan:
+        """Looks again when files were rotated while it looked."""
+        for look in count(1):
+            try:
+                files = self.opener()
+                sights = [Sight(e.path, e.size, e.modified, partial(files.open_read, e.path)) for e in self._entries(known)]
+                ranges, contents = plan_logs(sights, known, self.logs, str(self.folder))
+                break
+            except (Moved, StorageError):
+                if look == _LOOKS:
+                    raise
+        return Plan(tuple(ranges), {"files": {name: content.to_json() for name, content in contents.items()}})
+
     def read(self, spark: SparkSession, plan: Plan) -> DataFrame:
         """See Source.read."""
-        groups = _grouped(plan.ranges, spark.sparkContext.defaultParallelism)
+        groups = grouped(plan.ranges, spark.sparkContext.defaultParallelism)
         indices = spark.range(0, len(groups), 1, len(groups))
-        return indices.mapInArrow(partial(_read_groups, self.opener, str(self.folder), self.form, groups), RECORD)
+        return indices.mapInArrow(partial(self.reader.read, groups), RECORD)
 
     def _entries(self, known: dict[str, Any]) -> list[Entry]:
         if self.open_files is None and not Path(self.folder).is_dir():
@@ -78,15 +98,18 @@ class FileSource:
         _require_same(file, entry, seen, offset, where)
         header, body = read_header(file, entry.size, where) if self.form is Format.CSV else (None, skip_mark(file))
         start, end = max(offset, body), entry.size
-        if self.form is Format.LOG and not self.whole:
-            end = last_end(file, start, end)
-        elif offset:
+        if offset:
             start = resume(file, start, end, where)
         if end <= start:
             return [], seen or {"offset": 0, "fingerprint": _fingerprint(file, 0)}
         cuts = list(cut(file, start, end, self.form, where))
         ranges = [Range(entry.path, a, b, header) for a, b in zip([start, *cuts], [*cuts, end], strict=True)]
         return ranges, {"offset": end, "fingerprint": _fingerprint(file, end)}
+
+    @property
+    def reader(self) -> Reader:
+        """What reads ranges on executors."""
+        return Reader(self.opener, str(self.folder), self.pattern, self.form, self.logs.starts)
 
     @property
     def opener(self) -> OpenStorage:
@@ -119,51 +142,3 @@ def _require_same(file: BinaryIO, entry: Entry, seen: dict[str, Any] | None, off
 def _fingerprint(file: BinaryIO, offset: int) -> str:
     file.seek(0)
     return hashlib.sha256(file.read(min(_HEAD, offset))).hexdigest()
-
-
-def _grouped(ranges: Sequence[Range], cores: int) -> list[list[Range]]:
-    """Neighbouring ranges together: one task and one data file each, large, yet enough of them to keep ``cores`` busy."""
-    total = sum(r.end - r.start for r in ranges)
-    goal = min(_GROUP, max(_SMALL_GROUP, -(-total // cores)))
-    groups: list[list[Range]] = [[]]
-    size = 0
-    for one in ranges:
-        if groups[-1] and size + (one.end - one.start) / 2 > goal:
-            groups.append([])
-            size = 0
-        groups[-1].append(one)
-        size += one.end - one.start
-    return groups
-
-
-def _read_groups(
-    open_files: OpenStorage, folder: str, form: Format, groups: list[list[Range]], batches: Iterator[pa.RecordBatch]
-) -> Iterator[pa.RecordBatch]:
-    files = open_files()
-    for batch in batches:
-        for index in batch.column(0).to_pylist():
-            for one in groups[index]:
-                yield from _read_range(files, folder, form, one)
-
-
-def _read_range(files: Storage, folder: str, form: Format, one: Range) -> Iterator[pa.RecordBatch]:
-    try:
-        with files.open_read(one.place) as file:
-            file.seek(one.start)
-            buffer = file.read(one.end - one.start)
-    except (StorageError, OSError) as error:
-        raise SourceError(f"{folder}/{one.place} went away while it was read: {error}: put it back and run again") from error
-    if len(buffer) < one.end - one.start:
-        size = one.start + len(buffer)
-        raise SourceError(f"{folder}/{one.place} shrank to {size} bytes while it was read: put it back and run again")
-    records = split_records(buffer, form)
-    step = max(1, len(records.starts) * _BATCH // len(buffer))
-    for at in range(0, len(records.starts), step):
-        starts = records.starts[at : at + step]
-        columns = [
-            pa.repeat(pa.scalar(one.place, pa.string()), len(starts)),
-            pa.array(starts + one.start),
-            pa.repeat(pa.scalar(one.header, pa.binary()), len(starts)),
-            records.values.slice(at, step),
-        ]
-        yield pa.RecordBatch.from_arrays(columns, names=RECORD.names)

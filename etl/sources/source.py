@@ -37,7 +37,8 @@ Session = Callable[[], SparkSession]
 class Range:
     """A part of a source: ``start`` ≤ offset < ``end`` of a file or partition, or watermarks ``start`` < w ≤ ``end`` of a table.
 
-    ``within`` narrows a table's range to rows whose interval column lies in it.
+    ``within`` narrows a table's range to rows whose interval column lies in it. ``mark`` is a digest by which a file's range is
+    known again where the file was renamed.
     """
 
     place: str
@@ -45,6 +46,7 @@ class Range:
     end: int
     header: bytes | None = None
     within: Interval | None = None
+    mark: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,6 +152,16 @@ def test_a_key_that_is_there_already_stops_a_replay_before_anything_is_written(s
     assert (lake.version(INTO), lake.version(QUARANTINE)) == before
 
 
+def test_bytes_that_quarantine_does_not_keep_are_read_from_the_raw_table(spark, lake, land, table) -> None:
+    land("raw.lines", 1, [b"a=1", b"b=2", None])
+    extract(spark, lake, table("a", more="    quarantine_raw: dropped\n"), app=APP)
+    assert [held.raw for held in newest(lake, QUARANTINE, 9)] == [None, None]
+
+    done = replay(spark, lake, table("ab", more="    quarantine_raw: dropped\n"), app=APP)
+
+    assert done == Replayed(2, 1, {"tombstone": 1})
+
+
 def test_without_quarantine_the_step_to_run_is_named(spark, lake, land, table) -> None:
     with pytest.raises(TableError, match="run step 'extract' first"):
         replay(spark, lake, table("a"), app=APP)

@@ -13,6 +13,8 @@ from etl.sources.config import SourceConfig, open_source
 from etl.sources.database import DatabaseSource
 from etl.sources.download import DownloadSource
 from etl.sources.files import FileSource
+from etl.sources.logs.multiline import Starts
+from etl.sources.logs.plan import LogOptions
 from etl.sources.records import Format
 from etl.sources.topic import TopicSource
 
@@ -36,6 +38,11 @@ OWN = {
 def test_paths_lie_below_the_home_folder_unless_absolute(tmp_path: Path):
     log = opened(tmp_path, kind="log", folder="logs", pattern="*.log")
     assert log == FileSource(tmp_path / "logs", "*.log", Format.LOG)
+    patient = opened(
+        tmp_path, kind="log", folder="logs", pattern="*.log*", skip_lost=True, quiet_s=60, starts="(?<level>[A-Z]+) "
+    )
+    logs = LogOptions(True, 60, Starts("(?P<level>[A-Z]+) "))
+    assert patient == FileSource(tmp_path / "logs", "*.log*", Format.LOG, logs=logs)
     assert opened(tmp_path, kind="files", folder="/data", format="csv") == FileSource(Path("/data"), "**/*", Format.CSV)
     inside = opened(tmp_path, kind="database", url="sqlite:///a.db", table="t", watermark="id")
     assert inside == DatabaseSource(f"sqlite:///{tmp_path}/a.db", "t", "id")
@@ -118,6 +125,10 @@ def test_a_download_may_go_where_it_is_told_with_the_secret_it_names(tmp_path: P
         ({"kind": "ftp"}, "source"),
         ({"kind": "log", "folder": "x", "patern": "*"}, "did you mean 'pattern'"),
         ({"kind": "log", "folder": "x", "pattern": "../*"}, "is no path below the root"),
+        ({"kind": "log", "folder": "x", "quiet_s": 0}, "quiet_s"),
+        ({"kind": "log", "folder": "x", "starts": "(a+)+b"}, "starts.*it can backtrack exponentially"),
+        ({"kind": "log", "folder": "x", "starts": "%{DATUM}"}, "starts.*no pattern named 'DATUM'"),
+        ({"kind": "log", "folder": "x", "starts": r"\p{L}+:"}, "starts.*this pattern is run by Python"),
         ({"kind": "files", "folder": "x", "format": "xml"}, "format"),
         (
             {"kind": "database", "url": "http://x", "table": "t", "watermark": "id"},

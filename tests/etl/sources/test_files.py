@@ -11,6 +11,7 @@ from core.errors import SourceError
 from etl.sources.files import FileSource
 from etl.sources.records import Format
 from etl.sources.source import Plan
+from tests.etl.sources.lines import plan_after
 
 Found = list[tuple[str, int, bytes | None, bytes]]
 
@@ -105,15 +106,16 @@ def test_a_file_that_went_away_is_not_missed_but_one_that_comes_back_goes_on(spa
 
 
 @pytest.mark.parametrize(
-    ("after", "message"), [(b"on", "has 2 bytes but was read up to byte 8"), (b"other\nlines\n", "its first 8 bytes are others")]
+    ("after", "message"),
+    [(b'{"a"', "has 4 bytes but was read up to byte 18"), (b'{"b": 1}\n{"b": 2}\n', "its first 18 bytes are others")],
 )
-def test_a_file_that_was_cut_or_replaced_is_an_error(spark: SparkSession, folder: Path, after: bytes, message: str):
-    file, source = folder / "a.log", FileSource(folder, "*.log", Format.LOG)
-    file.write_bytes(b"one\ntwo\n")
-    plan = source.plan(lambda: spark, None)
+def test_a_file_that_was_cut_or_replaced_is_an_error(folder: Path, after: bytes, message: str):
+    file, source = folder / "a.jsonl", FileSource(folder, "*", Format.JSONL)
+    file.write_bytes(b'{"a": 1}\n{"a": 2}\n')
+    plan = plan_after(source, None)
     file.write_bytes(after)
-    with pytest.raises(SourceError, match=rf"a\.log: {message}.*put the old file back"):
-        source.plan(lambda: spark, plan.position)
+    with pytest.raises(SourceError, match=rf"a\.jsonl: {message}.*put the old file back"):
+        plan_after(source, plan.position)
 
 
 @pytest.mark.parametrize("damage", [Path.unlink, lambda file: os.truncate(file, 5)])

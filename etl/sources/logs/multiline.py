@@ -1,0 +1,102 @@
+"""Records of several lines: each begins at a line that a pattern matches, and ends before the next such line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+import pyarrow as pa
+
+from core.errors import SourceError
+from etl.rules.patterns.safety import check_pattern
+from etl.rules.patterns.syntax import PatternError
+from etl.sources.cuts import LONGEST, RANGE
+from etl.sources.records import Format, Records, split_records
+
+_LOOKED_AT = 256
+_BLOCK = 1 << 20
+
+
+def python_pattern(text: str) -> str:
+    """A pattern in the rules' dialect as Python reads it; raises PatternError when it is not safe, or neither reads it alike."""
+    written = check_pattern(text).pattern.text.replace("(?<", "(?P<")
+    try:
+        re.compile(written, re.ASCII)
+    except re.error as error:
+        raise PatternError(f"{error.msg}: write it otherwise, this pattern is run by Python", error.pos or 0) from error
+    return written
+
+
+@dataclass(frozen=True, slots=True)
+class Starts:
+    """Where records begin: at lines whose beginning ``pattern`` (of ``python_pattern``) matches within 256 characters."""
+
+    pattern: str
+    encoding: str = "utf-8"
+
+    def begins(self, line: bytes) -> bool:
+        """Whether a line is the first of a record."""
+        return re.compile(self.pattern, re.ASCII).match(line.decode(self.encoding, "replace")[:_LOOKED_AT]) is not None
+
+    def last(self, file: BinaryIO, start: int, end: int) -> int:
+        """Where the last record in [start, end) begins, which are whole lines: ``start`` when no later one does."""
+        stop = end
+        while stop > start:
+            begin = self._line_at(file, max(start, stop - _BLOCK), start, stop)
+            file.seek(begin)
+            lines = split_records(file.read(stop - begin), Format.LOG)
+            for at, line in zip(lines.starts[::-1].tolist(), lines.values[::-1], strict=True):
+                if self.begins(line.as_py()):
+                    return begin + int(at)
+            stop = begin
+        return start
+
+    def cuts(self, file: BinaryIO, start: int, end: int, where: str) -> Iterator[int]:
+        """Like ``cut``: beginnings of records inside (start, end), about RANGE bytes apart."""
+        while end - start > RANGE:
+            found = self._next(file, start + RANGE, end)
+            if found - start > LONGEST:
+                raise SourceError(
+                    f"{where}: the record at byte {start} is longer than {LONGEST} bytes: does 'starts' match how records begin?"
+                )
+            start = found
+            if start < end:
+                yield start
+
+    def merge(self, buffer: bytes) -> Records:
+        """The records in ``buffer``, which begins at the start of one; each without its last line end."""
+        lines = split_records(buffer, Format.LOG)
+        begins = np.fromiter((self.begins(line.as_py()) for line in lines.values), bool, len(lines.starts))
+        begins[:1] = True
+        starts = lines.starts[begins]
+        stops = np.append(starts[1:], len(buffer))
+        values = [
+            buffer[a:b].removesuffix(b"\n").removesuffix(b"\r") for a, b in zip(starts.tolist(), stops.tolist(), strict=True)
+        ]
+        return Records(starts, pa.array(values, pa.binary()))
+
+    def _line_at(self, file: BinaryIO, at: int, start: int, stop: int) -> int:
+        """The beginning of the first line that begins in [at, stop); of the line that ``stop`` ends where none does."""
+        while at > start:
+            file.seek(at - 1)
+            found = file.read(stop - at).find(b"\n")
+            if 0 <= found < stop - at:
+                return at + found
+            at = max(start, at - _BLOCK)
+        return start
+
+    def _next(self, file: BinaryIO, at: int, end: int) -> int:
+        """The first line beyond ``at`` that begins a record."""
+        file.seek(at)
+        at += len(file.readline())
+        while at < end:
+            line = file.readline()
+            if self.begins(line):
+                return at
+            at += len(line)
+            if not line:
+                break
+        return end
