@@ -22,8 +22,11 @@ def skip_mark(file: BinaryIO) -> int:
     return len(_BOM) if file.read(len(_BOM)) == _BOM else 0
 
 
-def read_header(file: BinaryIO, size: int, where: str) -> tuple[bytes | None, int]:
-    """A CSV file's header line without its end, and the offset of what follows; (None, size) while the line is not finished."""
+def read_header(file: BinaryIO, size: int, where: str, *, whole: bool = False) -> tuple[bytes | None, int]:
+    """A CSV file's header line without its end, and the offset of what follows.
+
+    (None, size) while the line is not finished; in a ``whole`` file, to which nothing comes any more, it is.
+    """
     start = skip_mark(file)
     file.seek(start)
     head = file.read(min(size - start, _BLOCK))
@@ -31,7 +34,7 @@ def read_header(file: BinaryIO, size: int, where: str) -> tuple[bytes | None, in
     if len(ends) == 0:
         if size - start > _BLOCK:
             raise SourceError(f"{where}: its first line is longer than {_BLOCK} bytes: this is no CSV header")
-        return None, size
+        return (head or None if whole else None), size
     end = int(ends[0])
     return head[:end].removesuffix(b"\r"), start + end + 1
 

@@ -18,8 +18,10 @@ from core.errors import SourceError, StorageError
 from core.storage.local import LocalStorage
 from core.storage.storage import Entry
 from etl.sources.cuts import cut, read_header, resume, skip_mark
-from etl.sources.logs.content import Content, Sight
+from etl.sources.logs.content import Content
 from etl.sources.logs.plan import LogOptions, Moved, plan_logs
+from etl.sources.logs.sights import see_files
+from etl.sources.packing import Packing, TornFile, members, packing_of
 from etl.sources.reading import OpenStorage, Reader, grouped
 from etl.sources.records import Format
 from etl.sources.source import RECORD, Plan, Position, Range, Session
@@ -69,11 +71,10 @@ class FileSource:
         """Looks again when files were rotated while it looked."""
         for look in count(1):
             try:
-                files = self.opener()
-                sights = [Sight(e.path, e.size, e.modified, partial(files.open_read, e.path)) for e in self._entries(known)]
-                ranges, contents = plan_logs(sights, known, self.logs, str(self.folder))
+                with see_files(self.opener(), self._entries(known), known, str(self.folder)) as sights:
+                    ranges, contents = plan_logs(sights, known, self.logs, str(self.folder))
                 break
-            except (Moved, StorageError):
+            except (Moved, TornFile, StorageError):
                 if look == _LOOKS:
                     raise
         return Plan(tuple(ranges), {"files": {name: content.to_json() for name, content in contents.items()}})
@@ -95,7 +96,10 @@ class FileSource:
     def _plan_file(self, file: BinaryIO, entry: Entry, seen: dict[str, Any] | None) -> tuple[list[Range], dict[str, Any]]:
         offset = int(seen["offset"]) if seen else 0
         where = f"{self.folder}/{entry.path}"
-        _require_same(file, entry, seen, offset, where)
+        packing = packing_of(entry.path)
+        _require_same(file, entry, seen, where, grows=packing is None)
+        if packing is not None:
+            return _plan_packed(file, entry, seen, where)
         header, body = read_header(file, entry.size, where) if self.form is Format.CSV else (None, skip_mark(file))
         start, end = max(offset, body), entry.size
         if offset:
@@ -126,8 +130,19 @@ class FileSource:
             raise SourceError(f"source {self.folder}: {error.filename or ''} cannot be read: {error.strerror}") from error
 
 
-def _require_same(file: BinaryIO, entry: Entry, seen: dict[str, Any] | None, offset: int, where: str) -> None:
-    if entry.size < offset:
+def _plan_packed(file: BinaryIO, entry: Entry, seen: dict[str, Any] | None, where: str) -> tuple[list[Range], dict[str, Any]]:
+    """A file that is read whole, once; each member of an archive by itself."""
+    if entry.size == (seen or {"offset": 0})["offset"]:
+        return [], seen or {"offset": 0, "fingerprint": _fingerprint(file, 0)}
+    ranges = [Range(entry.path, 0, entry.size)]
+    if packing_of(entry.path) is Packing.ZIP:
+        ranges = [Range(entry.path, 0, size, part=name) for name, size in members(file, where)]
+    return ranges, {"offset": entry.size, "fingerprint": _fingerprint(file, entry.size)}
+
+
+def _require_same(file: BinaryIO, entry: Entry, seen: dict[str, Any] | None, where: str, *, grows: bool) -> None:
+    offset = int(seen["offset"]) if seen else 0
+    if entry.size < offset or (entry.size > offset > 0 and not grows):
         raise SourceError(
             f"{where}: has {entry.size} bytes but was read up to byte {offset}: it was cut or replaced; "
             "put the old file back, or give the new one a name of its own"

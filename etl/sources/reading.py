@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import BinaryIO
 
 import pyarrow as pa
 
 from core.errors import SourceError, StorageError
 from core.storage.storage import Storage
-from etl.sources.cuts import buffer_mark
+from etl.sources.cuts import buffer_mark, cut, range_mark, read_header, skip_mark
 from etl.sources.logs.multiline import Starts
+from etl.sources.packing import packing_of, unpack
 from etl.sources.records import Format, split_records
 from etl.sources.source import RECORD, Range
 
@@ -40,46 +44,97 @@ class Reader:
                     yield from self._read_range(files, one)
 
     def _read_range(self, files: Storage, one: Range) -> Iterator[pa.RecordBatch]:
+        if packing_of(one.place) is not None:
+            yield from self._read_packed(files, one)
+            return
         buffer = self._bytes(files, one)
+        yield from self._batches(one, one.header, one.start, buffer)
+
+    def _read_packed(self, files: Storage, one: Range) -> Iterator[pa.RecordBatch]:
+        """A compressed file from its beginning; or of a log what was planned, which may be in another file by now."""
+        path = one.place if one.mark is None else self._locate(files, one)
+        with self._opened(files, path) as file, unpack(file, path, f"{self.folder}/{path}", one.part) as (content, size):
+            yield from self._read_content(one, content, one.end if one.mark else size)
+
+    def _locate(self, files: Storage, one: Range) -> str:
+        problem = SourceError(f"{self.folder}/{one.place} became another file while it was read: put it back and run again")
+        for path in self._places(files, one):
+            try:
+                with self._opened(files, path) as file, self._content(file, path) as content:
+                    if range_mark(content, one.start, one.end) == one.mark:
+                        return path
+            except SourceError as error:
+                problem = error if path == one.place else problem
+        raise problem
+
+    def _read_content(self, one: Range, content: BinaryIO, end: int) -> Iterator[pa.RecordBatch]:
+        where = f"{self.folder}/{one.place}"
+        if one.mark is not None:
+            header, start = None, one.start
+        else:
+            header, start = (
+                read_header(content, end, where, whole=True) if self.form is Format.CSV else (None, skip_mark(content))
+            )
+        cuts = self.starts.cuts(content, start, end, where) if self.starts else cut(content, start, end, self.form, where)
+        for a, b in pairwise([start, *cuts, end]):
+            content.seek(a)
+            yield from self._batches(one, header, a, content.read(b - a))
+
+    def _batches(self, one: Range, header: bytes | None, start: int, buffer: bytes) -> Iterator[pa.RecordBatch]:
+        if not buffer:
+            return
         records = self.starts.merge(buffer) if self.starts else split_records(buffer, self.form)
         step = max(1, len(records.starts) * _BATCH // len(buffer))
+        place = one.place if one.part is None else f"{one.place}!{one.part}"
         for at in range(0, len(records.starts), step):
             starts = records.starts[at : at + step]
             columns = [
-                pa.repeat(pa.scalar(one.place, pa.string()), len(starts)),
-                pa.array(starts + one.start),
-                pa.repeat(pa.scalar(one.header, pa.binary()), len(starts)),
+                pa.repeat(pa.scalar(place, pa.string()), len(starts)),
+                pa.array(starts + start),
+                pa.repeat(pa.scalar(header, pa.binary()), len(starts)),
                 records.values.slice(at, step),
             ]
             yield pa.RecordBatch.from_arrays(columns, names=RECORD.names)
 
     def _bytes(self, files: Storage, one: Range) -> bytes:
         """The bytes of a range; of a log that was rotated since it was planned, from where they are now."""
-        problem = ""
-        try:
-            with files.open_read(one.place) as file:
-                file.seek(one.start)
-                buffer = file.read(one.end - one.start)
-        except (StorageError, OSError) as error:
-            buffer, problem = b"", f"went away while it was read: {error}"
-        if len(buffer) == one.end - one.start and one.mark in {None, buffer_mark(buffer)}:
-            return buffer
-        if one.mark is not None and (found := self._elsewhere(files, one)) is not None:
-            return found
-        short = len(buffer) < one.end - one.start
-        cause = f"shrank to {one.start + len(buffer)} bytes" if short else "became another file"
-        problem = problem or f"{cause} while it was read"
-        raise SourceError(f"{self.folder}/{one.place} {problem}: put it back and run again")
+        size, problem = 0, ""
+        for path in self._places(files, one):
+            try:
+                with self._opened(files, path) as file, self._content(file, path) as content:
+                    content.seek(one.start)
+                    buffer = content.read(one.end - one.start)
+            except SourceError as error:
+                problem = problem or str(error)
+                continue
+            if len(buffer) == one.end - one.start and one.mark in {None, buffer_mark(buffer)}:
+                return buffer
+            size = one.start + len(buffer)
+            cause = f"shrank to {size} bytes" if size < one.end else "became another file"
+            problem = problem or f"{self.folder}/{path} {cause} while it was read: put it back and run again"
+        raise SourceError(problem)
 
-    def _elsewhere(self, files: Storage, one: Range) -> bytes | None:
-        for entry in files.list(self.pattern):
-            if entry.size >= one.end and entry.path != one.place:
-                with files.open_read(entry.path) as file:
-                    file.seek(one.start)
-                    buffer = file.read(one.end - one.start)
-                if len(buffer) == one.end - one.start and buffer_mark(buffer) == one.mark:
-                    return buffer
-        return None
+    def _places(self, files: Storage, one: Range) -> Iterator[str]:
+        """Where a range lies, and where else what was in a log may be."""
+        yield one.place
+        if one.mark is not None:
+            yield from (entry.path for entry in files.list(self.pattern) if entry.path != one.place)
+
+    @contextmanager
+    def _opened(self, files: Storage, path: str) -> Iterator[BinaryIO]:
+        try:
+            with files.open_read(path) as file:
+                yield file
+        except (StorageError, OSError) as error:
+            raise SourceError(f"{self.folder}/{path} went away while it was read: {error}: put it back and run again") from error
+
+    @contextmanager
+    def _content(self, file: BinaryIO, path: str) -> Iterator[BinaryIO]:
+        if packing_of(path) is None:
+            yield file
+            return
+        with unpack(file, path, f"{self.folder}/{path}") as (content, _):
+            yield content
 
 
 def grouped(ranges: Sequence[Range], cores: int) -> list[list[Range]]:

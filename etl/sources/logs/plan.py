@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import BinaryIO
@@ -81,10 +81,13 @@ def _plan_file(
             end = options.starts.last(file, start, end)
         if end <= start:
             return [], describe(file, offset, min(offset, sight.size), sight)
-        cuts = options.starts.cuts(file, start, end, where) if options.starts else cut(file, start, end, Format.LOG, where)
-        edges = [start, *cuts, end]
+        edges = [start, *_cuts(file, start, end, options, where), end] if sight.packed is None else [start, end]
         ranges = [Range(sight.path, a, b, mark=range_mark(file, a, b)) for a, b in pairwise(edges)]
         return ranges, describe(file, end, end, sight)
+
+
+def _cuts(file: BinaryIO, start: int, end: int, options: LogOptions, where: str) -> Iterator[int]:
+    return options.starts.cuts(file, start, end, where) if options.starts else cut(file, start, end, Format.LOG, where)
 
 
 def _require_held(file: BinaryIO, content: Content, where: str) -> None:

@@ -28,11 +28,12 @@ class Found:
 def follow(sights: Sequence[Sight], known: Mapping[str, Content]) -> Found:
     """Find every known content again. Reads no more than a KiB or two of a file, but of one that may be a copy."""
     found, free = Found(), {sight.path: sight for sight in sights}
+    packed = {sight.packed: sight for sight in sights if sight.packed is not None}
     for name in _longest_first(known):
-        sight = free.get(name)
-        if sight is not None and sight.unchanged(known[name]):
-            found.goes_on[name] = name
-            del free[name]
+        sight = packed.get(known[name].packed or "") or free.get(name)
+        if sight is not None and sight.path in free and sight.unchanged(known[name]):
+            found.goes_on[sight.path] = name
+            del free[sight.path]
     for name in _longest_first(known):
         if name not in found.goes_on.values():
             owner = _owner(name, known[name], [sight for sight in free.values() if sight.holds(known[name])])
@@ -51,7 +52,8 @@ def _longest_first(known: Mapping[str, Content]) -> list[str]:
 
 def _owner(name: str, content: Content, holders: list[Sight]) -> Sight | None:
     own = next((sight for sight in holders if sight.path == name), None)
-    others = sorted((s for s in holders if s is not own), key=lambda s: (s.modified != content.modified, -s.size, s.path))
+    others = [sight for sight in holders if sight is not own]
+    others.sort(key=lambda s: (not is_derived(name, s.path), s.modified != content.modified, -s.size, s.path))
     if own is None:
         return others[0] if others else None
     moved = [sight for sight in others if is_derived(name, sight.path) and _is_moved(sight, own, content)]

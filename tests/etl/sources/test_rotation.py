@@ -6,8 +6,10 @@ import os
 import random
 import shutil
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from core.errors import SourceError
@@ -27,6 +29,7 @@ class Host:
         self.written: Counter[bytes] = Counter()
         self.begun: dict[str, bytes] = {}
         self.numbers = itertools.count()
+        self.rotating = False
         for name in ("app.log", "web.log"):
             self.write(name, b"")
 
@@ -58,10 +61,10 @@ class Host:
         self.written[line] += 1
 
     def shift(self, name: str) -> None:
-        for number in range(8, 0, -1):
-            old = self.folder / f"{name}.{number}"
+        for number, suffix in itertools.product(range(30, 0, -1), ("", ".gz", ".zst")):
+            old = self.folder / f"{name}.{number}{suffix}"
             if old.exists():
-                old.rename(self.folder / f"{name}.{number + 1}")
+                old.rename(self.folder / f"{name}.{number + 1}{suffix}")
 
     def rename(self, name: str) -> None:
         self.end(name)
@@ -75,6 +78,22 @@ class Host:
         shutil.copyfile(self.folder / name, self.folder / f"{name}.1")
         self.touch(f"{name}.1")
 
+    def compress(self, name: str, meanwhile: Callable[[], None]) -> None:
+        """As gzip and zstd do: the new file grows beside the old one, is given its time, and then takes its place."""
+        old = self.chance.choice([path for path in self.folder.iterdir() if path.suffix[1:].isdigit()] or [None])
+        if old is None:
+            return
+        codec, suffix = self.chance.choice((("gzip", ".gz"), ("zstd", ".zst")))
+        data, new = pa.compress(old.read_bytes(), codec=codec, asbytes=True), old.with_name(old.name + suffix)
+        written, self.rotating = old.stat().st_mtime, True
+        new.write_bytes(data[: self.chance.choice((4, len(data) - 5))])
+        meanwhile()
+        new.write_bytes(data)
+        os.utime(new, (written, written))
+        meanwhile()
+        old.unlink()
+        self.rotating = False
+
     def cut(self, name: str) -> None:
         os.truncate(self.folder / name, 0)
         self.touch(name)
@@ -87,12 +106,13 @@ class Host:
 def life(folder: Path, seed: int, steps: int) -> tuple[Counter[bytes], Counter[bytes]]:
     """What was written and what was read while a host logs, rotates and is read, and readers are killed."""
     folder.mkdir()
-    host, source, position = Host(folder, seed), FileSource(folder, "*.log*", Format.LOG), None
+    host, source = Host(folder, seed), FileSource(folder, "*.log*", Format.LOG)
+    position: Position | None = None
     found: Counter[bytes] = Counter()
 
     def disturb() -> None:
         name = host.chance.choice(("app.log", "web.log"))
-        host.chance.choice((host.line, host.line, host.rename))(name)
+        host.chance.choice((host.line, host.line, host.line if host.rotating else host.rename))(name)
 
     def run(position: Position | None) -> Position:
         plan = plan_after(source, position)
@@ -104,9 +124,13 @@ def life(folder: Path, seed: int, steps: int) -> tuple[Counter[bytes], Counter[b
         found.update(row[-1] for row in rows)
         return plan.position
 
+    def read() -> None:
+        nonlocal position
+        position = run(position)
+
     for _ in range(steps):
         name = host.chance.choice(("app.log", "web.log"))
-        match host.chance.choices(("line", "rename", "copy", "run"), (8, 1, 1, 4))[0]:
+        match host.chance.choices(("line", "rename", "copy", "compress", "run"), (8, 1, 1, 1, 4))[0]:
             case "line":
                 host.line(name)
             case "rename":
@@ -116,8 +140,10 @@ def life(folder: Path, seed: int, steps: int) -> tuple[Counter[bytes], Counter[b
                 if host.chance.random() < 0.5:
                     position = run_quietly(source, position, found)
                 host.cut(name)
+            case "compress":
+                host.compress(name, read)
             case "run":
-                position = run(position)
+                read()
     for name in ("app.log", "web.log"):
         host.end(name)
     run_quietly(source, position, found)
