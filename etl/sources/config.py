@@ -7,9 +7,9 @@ import re
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from core.config import Strict
 from core.errors import ConfigError, StorageError
@@ -55,10 +55,18 @@ class _Folder(Strict):
 
 
 class FilesConfig(_Folder):
-    """JSON lines, or CSV with a header line, in files that only grow."""
+    """JSON lines, CSV with a header line and text in files that only grow; all others in files that are read whole, once."""
 
     kind: Literal["files"]
-    format: Literal["jsonl", "csv"]
+    format: Literal["jsonl", "csv", "text", "json", "xml", "parquet", "avro"]
+    record: str | None = Field(default=None, pattern=r"^[^\s<>&/=\"']{1,200}$")
+    """Of XML the name of the elements that are records."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if (self.format == "xml") != (self.record is not None):
+            raise ValueError("format xml, and no other, needs 'record', the name of the element that is a record")
+        return self
 
 
 class LogConfig(_Folder):
@@ -152,7 +160,7 @@ def open_source(config: AnySource, settings: Settings) -> Source:
         starts = None if config.starts is None else Starts(python_pattern(config.starts))
         logs = LogOptions(config.skip_lost, config.quiet_s, starts)
         return replace(_open_files(config.folder, config.pattern, Format.LOG, settings), logs=logs)
-    return _open_files(config.folder, config.pattern, Format(config.format), settings)
+    return replace(_open_files(config.folder, config.pattern, Format(config.format), settings), record=config.record)
 
 
 def _open_files(below: Path, pattern: str, form: Format, settings: Settings, *, whole: bool = False) -> FileSource:

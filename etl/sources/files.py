@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import count
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,6 +18,7 @@ from core.errors import SourceError, StorageError
 from core.storage.local import LocalStorage
 from core.storage.storage import Entry
 from etl.sources.cuts import cut, read_header, resume, skip_mark
+from etl.sources.formats.rows import row_group_starts
 from etl.sources.logs.content import Content
 from etl.sources.logs.plan import LogOptions, Moved, plan_logs
 from etl.sources.logs.sights import see_files
@@ -35,7 +36,8 @@ class FileSource:
     """The records of the files below ``folder`` that match the glob ``pattern``. Offsets are bytes from the file's beginning.
 
     With ``open_files``, which is sent to executors, they lie in the storage that it opens; ``folder`` is what messages call it.
-    Files that are ``whole`` when they appear need no end of their last line, logs neither.
+    Files that are ``whole`` when they appear need no end of their last line, logs neither. ``record`` is the name of the XML
+    elements that are records.
 
     A position holds, for each file, how far it was read and digests of what was. A file that went away keeps its place: when it
     comes back it goes on from there. A log is known by what it holds, whatever its name (``etl.sources.logs``); of the others, a
@@ -47,6 +49,7 @@ class FileSource:
     form: Format
     open_files: OpenStorage | None = None
     whole: bool = False
+    record: str | None = None
     logs: LogOptions = field(default_factory=LogOptions)
 
     def plan(self, session: Session, position: Position | None, interval: Interval | None = None) -> Plan:  # noqa: ARG002 — other sources need Spark and know times
@@ -96,10 +99,10 @@ class FileSource:
     def _plan_file(self, file: BinaryIO, entry: Entry, seen: dict[str, Any] | None) -> tuple[list[Range], dict[str, Any]]:
         offset = int(seen["offset"]) if seen else 0
         where = f"{self.folder}/{entry.path}"
-        packing = packing_of(entry.path)
-        _require_same(file, entry, seen, where, grows=packing is None)
-        if packing is not None:
-            return _plan_packed(file, entry, seen, where)
+        grows = self.form.is_lines and packing_of(entry.path) is None
+        _require_same(file, entry, seen, where, grows=grows)
+        if not grows:
+            return _plan_whole(file, entry, seen, where, self.form)
         header, body = read_header(file, entry.size, where) if self.form is Format.CSV else (None, skip_mark(file))
         start, end = max(offset, body), entry.size
         if offset:
@@ -113,7 +116,7 @@ class FileSource:
     @property
     def reader(self) -> Reader:
         """What reads ranges on executors."""
-        return Reader(self.opener, str(self.folder), self.pattern, self.form, self.logs.starts)
+        return Reader(self.opener, str(self.folder), self.pattern, self.form, self.logs.starts, self.record)
 
     @property
     def opener(self) -> OpenStorage:
@@ -130,12 +133,18 @@ class FileSource:
             raise SourceError(f"source {self.folder}: {error.filename or ''} cannot be read: {error.strerror}") from error
 
 
-def _plan_packed(file: BinaryIO, entry: Entry, seen: dict[str, Any] | None, where: str) -> tuple[list[Range], dict[str, Any]]:
-    """A file that is read whole, once; each member of an archive by itself."""
+def _plan_whole(
+    file: BinaryIO, entry: Entry, seen: dict[str, Any] | None, where: str, form: Format
+) -> tuple[list[Range], dict[str, Any]]:
+    """A file that is read whole, once; each member of an archive, and each row group of a Parquet file, by itself."""
     if entry.size == (seen or {"offset": 0})["offset"]:
         return [], seen or {"offset": 0, "fingerprint": _fingerprint(file, 0)}
     ranges = [Range(entry.path, 0, entry.size)]
-    if packing_of(entry.path) is Packing.ZIP:
+    packing = packing_of(entry.path)
+    if packing is None and form is Format.PARQUET:
+        starts = row_group_starts(file, where)
+        ranges = [Range(entry.path, a, b) for a, b in pairwise([0, *starts[1:], entry.size])]
+    if packing is Packing.ZIP:
         ranges = [Range(entry.path, 0, size, part=name) for name, size in members(file, where)]
     return ranges, {"offset": entry.size, "fingerprint": _fingerprint(file, entry.size)}
 

@@ -8,14 +8,18 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import BinaryIO
 
+import numpy as np
 import pyarrow as pa
 
 from core.errors import SourceError, StorageError
 from core.storage.storage import Storage
 from etl.sources.cuts import buffer_mark, cut, range_mark, read_header, skip_mark
+from etl.sources.formats.document import read_document
+from etl.sources.formats.markup import read_elements
+from etl.sources.formats.rows import read_avro, read_parquet
 from etl.sources.logs.multiline import Starts
 from etl.sources.packing import packing_of, unpack
-from etl.sources.records import Format, split_records
+from etl.sources.records import Format, Records, split_records
 from etl.sources.source import RECORD, Range
 
 OpenStorage = Callable[[], Storage]
@@ -34,6 +38,7 @@ class Reader:
     pattern: str
     form: Format
     starts: Starts | None = None
+    record: str | None = None
 
     def read(self, groups: list[list[Range]], batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """The records of the groups that ``batches`` number, as RECORD."""
@@ -46,6 +51,10 @@ class Reader:
     def _read_range(self, files: Storage, one: Range) -> Iterator[pa.RecordBatch]:
         if packing_of(one.place) is not None:
             yield from self._read_packed(files, one)
+            return
+        if not self.form.is_lines:
+            with self._opened(files, one.place) as file:
+                yield from self._read_records(one, file, one.end)
             return
         buffer = self._bytes(files, one)
         yield from self._batches(one, one.header, one.start, buffer)
@@ -69,6 +78,9 @@ class Reader:
 
     def _read_content(self, one: Range, content: BinaryIO, end: int) -> Iterator[pa.RecordBatch]:
         where = f"{self.folder}/{one.place}"
+        if not self.form.is_lines:
+            yield from self._read_records(one, content, end)
+            return
         if one.mark is not None:
             header, start = None, one.start
         else:
@@ -80,21 +92,38 @@ class Reader:
             content.seek(a)
             yield from self._batches(one, header, a, content.read(b - a))
 
+    def _read_records(self, one: Range, content: BinaryIO, end: int) -> Iterator[pa.RecordBatch]:
+        """The records of a file that is no lines, some MiB at a time."""
+        starts: list[int] = []
+        values: list[bytes] = []
+        size = 0
+        for start, value in self._records(one, content, end):
+            starts.append(start)
+            values.append(value)
+            size += len(value)
+            if size > _BATCH:
+                yield _batch(one, None, Records(np.array(starts), pa.array(values, pa.binary())))
+                starts, values, size = [], [], 0
+        if starts:
+            yield _batch(one, None, Records(np.array(starts), pa.array(values, pa.binary())))
+
+    def _records(self, one: Range, content: BinaryIO, end: int) -> Iterator[tuple[int, bytes]]:
+        where = f"{self.folder}/{one.place}"
+        if self.form is Format.PARQUET:
+            return read_parquet(content, one.start, end, where)
+        if self.form is Format.AVRO:
+            return read_avro(content, where)
+        if self.form is Format.JSON:
+            return read_document(content, end, where, "utf-8")
+        return read_elements(content, where, self.record or "")
+
     def _batches(self, one: Range, header: bytes | None, start: int, buffer: bytes) -> Iterator[pa.RecordBatch]:
         if not buffer:
             return
         records = self.starts.merge(buffer) if self.starts else split_records(buffer, self.form)
         step = max(1, len(records.starts) * _BATCH // len(buffer))
-        place = one.place if one.part is None else f"{one.place}!{one.part}"
         for at in range(0, len(records.starts), step):
-            starts = records.starts[at : at + step]
-            columns = [
-                pa.repeat(pa.scalar(place, pa.string()), len(starts)),
-                pa.array(starts + start),
-                pa.repeat(pa.scalar(header, pa.binary()), len(starts)),
-                records.values.slice(at, step),
-            ]
-            yield pa.RecordBatch.from_arrays(columns, names=RECORD.names)
+            yield _batch(one, header, Records(records.starts[at : at + step] + start, records.values.slice(at, step)))
 
     def _bytes(self, files: Storage, one: Range) -> bytes:
         """The bytes of a range; of a log that was rotated since it was planned, from where they are now."""
@@ -135,6 +164,18 @@ class Reader:
             return
         with unpack(file, path, f"{self.folder}/{path}") as (content, _):
             yield content
+
+
+def _batch(one: Range, header: bytes | None, records: Records) -> pa.RecordBatch:
+    place = one.place if one.part is None else f"{one.place}!{one.part}"
+    count = len(records.starts)
+    columns = [
+        pa.repeat(pa.scalar(place, pa.string()), count),
+        pa.array(records.starts, pa.int64()),
+        pa.repeat(pa.scalar(header, pa.binary()), count),
+        records.values,
+    ]
+    return pa.RecordBatch.from_arrays(columns, names=RECORD.names)
 
 
 def grouped(ranges: Sequence[Range], cores: int) -> list[list[Range]]:

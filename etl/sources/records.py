@@ -23,6 +23,16 @@ class Format(StrEnum):
     JSONL = "jsonl"
     CSV = "csv"
     LOG = "log"
+    TEXT = "text"
+    JSON = "json"
+    XML = "xml"
+    PARQUET = "parquet"
+    AVRO = "avro"
+
+    @property
+    def is_lines(self) -> bool:
+        """Whether files of the format may grow, line by line; the others are read whole."""
+        return self in {Format.JSONL, Format.CSV, Format.LOG, Format.TEXT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +46,7 @@ class Records:
 def split_records(buffer: bytes, form: Format) -> Records:
     """The records in ``buffer``, which begins at the start of one. Ends are LF or CR LF (RFC 4180 for CSV: not within quotes).
 
-    The bytes are taken as they are, valid UTF-8 or not. Empty lines are records of a log, and nothing in JSON lines and CSV.
+    The bytes are taken as they are, valid UTF-8 or not. Empty lines are records of logs and texts, nothing in JSON lines, CSV.
     """
     data = np.frombuffer(buffer, np.uint8)
     ends = record_ends(buffer, form)
@@ -49,7 +59,7 @@ def split_records(buffer: bytes, form: Format) -> Records:
     keep = np.ones(len(data), bool)
     keep[ends] = False
     keep[stops[returned] - 1] = False
-    if form is not Format.LOG:
+    if form in {Format.JSONL, Format.CSV}:
         starts, lengths = starts[lengths > 0], lengths[lengths > 0]
     offsets = np.append(0, np.cumsum(lengths)).astype(np.int32)
     values = pa.Array.from_buffers(pa.binary(), len(starts), [None, pa.py_buffer(offsets), pa.py_buffer(data[keep])])

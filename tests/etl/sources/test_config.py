@@ -44,6 +44,9 @@ def test_paths_lie_below_the_home_folder_unless_absolute(tmp_path: Path):
     logs = LogOptions(True, 60, Starts("(?P<level>[A-Z]+) "))
     assert patient == FileSource(tmp_path / "logs", "*.log*", Format.LOG, logs=logs)
     assert opened(tmp_path, kind="files", folder="/data", format="csv") == FileSource(Path("/data"), "**/*", Format.CSV)
+    assert opened(tmp_path, kind="files", folder="/data", format="xml", record="item") == FileSource(
+        Path("/data"), "**/*", Format.XML, record="item"
+    )
     inside = opened(tmp_path, kind="database", url="sqlite:///a.db", table="t", watermark="id")
     assert inside == DatabaseSource(f"sqlite:///{tmp_path}/a.db", "t", "id")
     outside = opened(tmp_path, kind="database", url="sqlite:////data/a.db", table="t", watermark="id", columns=["x"])
@@ -129,7 +132,10 @@ def test_a_download_may_go_where_it_is_told_with_the_secret_it_names(tmp_path: P
         ({"kind": "log", "folder": "x", "starts": "(a+)+b"}, "starts.*it can backtrack exponentially"),
         ({"kind": "log", "folder": "x", "starts": "%{DATUM}"}, "starts.*no pattern named 'DATUM'"),
         ({"kind": "log", "folder": "x", "starts": r"\p{L}+:"}, "starts.*this pattern is run by Python"),
-        ({"kind": "files", "folder": "x", "format": "xml"}, "format"),
+        ({"kind": "files", "folder": "x", "format": "xml"}, "needs 'record'"),
+        ({"kind": "files", "folder": "x", "format": "xml", "record": "a b"}, "record"),
+        ({"kind": "files", "folder": "x", "format": "csv", "record": "a"}, "format xml, and no other, needs 'record'"),
+        ({"kind": "files", "folder": "x", "format": "doc"}, "format"),
         (
             {"kind": "database", "url": "http://x", "table": "t", "watermark": "id"},
             "none of 'sqlite:///', 'mysql://', 'postgresql://', 'jdbc:'",

@@ -11,7 +11,7 @@ from core.errors import SourceError
 from etl.sources.files import FileSource
 from etl.sources.records import Format
 from etl.sources.source import Plan
-from tests.etl.sources.lines import plan_after
+from tests.etl.sources.lines import plan_after, read_plan
 
 Found = list[tuple[str, int, bytes | None, bytes]]
 
@@ -59,6 +59,16 @@ def test_a_line_that_grows_after_it_was_taken_is_an_error(spark: SparkSession, f
     file.write_bytes(b'{"a": 1}\n')
     with pytest.raises(SourceError, match=r"a\.jsonl: its last line, read up to byte 7, has grown"):
         source.plan(lambda: spark, plan.position)
+
+
+def test_text_is_lines_as_they_are(folder: Path):
+    (folder / "a.txt").write_bytes(b"one\r\n\n two")
+    source = FileSource(folder, "*", Format.TEXT)
+    plan = plan_after(source, None)
+    assert read_plan(source, plan) == [("a.txt", 0, None, b"one"), ("a.txt", 5, None, b""), ("a.txt", 6, None, b" two")]
+    with (folder / "a.txt").open("ab") as end:
+        end.write(b"\n\nthree")
+    assert read_plan(source, plan_after(source, plan.position)) == [("a.txt", 11, None, b""), ("a.txt", 12, None, b"three")]
 
 
 def test_csv_keeps_its_header_beside_each_record(spark: SparkSession, folder: Path):
@@ -141,7 +151,7 @@ def test_a_fifo_is_an_error_and_no_hang(spark: SparkSession, folder: Path):
         FileSource(folder, "*.log", Format.LOG).plan(lambda: spark, None)
 
 
-@pytest.mark.parametrize("form", list(Format))
+@pytest.mark.parametrize("form", [Format.JSONL, Format.CSV, Format.LOG])
 def test_large_files_are_cut_between_records_and_nothing_is_lost(spark: SparkSession, folder: Path, form: Format):
     # given 34 MB in which every kind of line lies somewhere near a cut
     chance = random.Random(5)

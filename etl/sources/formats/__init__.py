@@ -1,0 +1,1 @@
+"""Files that are read whole: JSON documents, XML, Parquet, Avro; each gives its records in order."""
