@@ -29,7 +29,10 @@ from etl.rules.config import TableRules
 
 @dataclass(frozen=True, slots=True)
 class Extracted:
-    """What a run did: raw records read, rows written, records quarantined, and how many for which reason."""
+    """What a run did: raw records read, rows written, records quarantined, and how many for which reason.
+
+    ``rows_in`` less ``quarantined`` records became rows; each became one, unless the rules say otherwise.
+    """
 
     rows_in: int = 0
     rows: int = 0
@@ -88,6 +91,7 @@ def _advance(spark: SparkSession, lake: Lake, rules: TableRules, app: str) -> Ex
             "raw_version": span.version,
             "rows_in": done.rows_in,
             "rows_out": done.rows,
+            "records_out": done.rows_in - done.quarantined,
             "quarantined": done.quarantined,
             "reasons": done.reasons,
             "rules": rules.to_json(),
@@ -159,15 +163,17 @@ def classified(records: DataFrame, rules: TableRules) -> Iterator[DataFrame]:
 
 
 def count(found: DataFrame, rules: TableRules) -> Extracted:
-    """How many of the classified records are rows, and how many are not for which reason."""
+    """What became of the classified records, counted by their first rows: of a record in quarantine there is no other."""
     reason = F.col("_problem.reason").alias("reason")
+    records = F.count_if(F.col("_at") == 0) if rules.config.is_many else F.count("*")
     with spark_failures(rules.source):
-        groups = found.groupBy(reason).count().collect()
-    counts = {row["reason"]: row["count"] for row in groups}
-    rows = counts.pop(None, 0)
-    quarantined = sum(counts.values())
+        groups = found.groupBy(reason).agg(F.count("*").alias("rows"), records.alias("records")).collect()
+    rows = sum(row["rows"] for row in groups if row["reason"] is None)
+    counts = {row["reason"]: row["records"] for row in groups}
+    rows_in = sum(counts.values())
+    quarantined = rows_in - counts.pop(None, 0)
     by_size = dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
-    return Extracted(rows + quarantined, rows, quarantined, by_size)
+    return Extracted(rows_in, rows, quarantined, by_size)
 
 
 def _check_batch(spark: SparkSession, lake: Lake, rules: TableRules, found: DataFrame, done: Extracted) -> None:
@@ -228,10 +234,11 @@ def _check_counts(lake: Lake, rules: TableRules, app: str, added: int) -> None:
     """
     good, bad = lake.facts(rules.into, app) or {}, lake.facts(rules.quarantine, app) or {}
     same = all(good[key] == bad[key] for key in ("from", "to", "raw_version", "rows_in"))
-    if not same or added != good["rows_out"] or good["rows_in"] != good["rows_out"] + bad["rows_out"]:
+    taken = good.get("records_out", good["rows_out"])
+    if not same or added != good["rows_out"] or good["rows_in"] != taken + bad["rows_out"]:
         raise TableError(
-            f"{rules.into}: counts do not close: {good['rows_in']:,} records in, {good['rows_out']:,} rows (the table "
-            f"grew by {added:,}), {bad['rows_out']:,} quarantined (batches {good['from']}-{good['to']})"
+            f"{rules.into}: counts do not close: {good['rows_in']:,} records in, {good['rows_out']:,} rows of {taken:,} (the "
+            f"table grew by {added:,}), {bad['rows_out']:,} quarantined (batches {good['from']}-{good['to']})"
         )
 
 

@@ -16,7 +16,9 @@ from core.lake.tables import read_table
 from etl.rules.compile import classify
 from etl.rules.config import TableRules
 
-_KEY = ("_source", "_offset", "_batch")
+_RECORD = ("_source", "_offset", "_batch")
+_NO_ROW = "no row"
+_KEY = (*_RECORD, "_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class Outcome:
 
     @property
     def records(self) -> int:
-        """How many records there were."""
+        """How many records there were, each counted once for each row that it gave."""
         return sum(self.rules.values()) + self.quarantined
 
     @property
@@ -39,7 +41,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A record of which two rule sets make different things: each a row as JSON text, or reason and message."""
+    """A record of which two rule sets make different things: each a row as JSON text, or reason and message.
+
+    Where a record may give several rows, each is a change of its own, against ``no row`` when the other side has fewer.
+    """
 
     source: str
     offset: int
@@ -86,11 +91,16 @@ def _kept(rows: DataFrame) -> Iterator[DataFrame]:
 
 
 def _tried(raw: DataFrame, rules: TableRules) -> DataFrame:
-    """Each record with its ``rule`` (null when quarantined), its ``reason`` (null for a row), and what it became, as ``text``."""
+    """Each row that a record gives, by its place ``_at``.
+
+    With its ``rule`` (null when quarantined), its ``reason`` (null for a row), and what it became, as ``text``.
+    """
     row = F.to_json(F.struct(*rules.config.types()), {"ignoreNullFields": "false"})
     reason, message = F.col("_problem.reason"), F.col("_problem.message")
-    return classify(raw, rules).select(
-        *_KEY,
+    found = classify(raw, rules)
+    return found.select(
+        *_RECORD,
+        F.col("_at") if rules.config.is_many else F.lit(0).alias("_at"),
         F.when(reason.isNull(), F.col("_rule")).alias("rule"),
         reason.alias("reason"),
         F.when(reason.isNull(), row).otherwise(F.concat(reason, F.lit(": "), message)).alias("text"),
@@ -107,7 +117,8 @@ def _changes(before: DataFrame, after: DataFrame, examples: int) -> tuple[int, l
     def text(side: str) -> Column:
         return F.col(f"{side}.text")
 
-    pairs = before.alias("old").join(after.alias("new"), list(_KEY)).where(~text("old").eqNullSafe(text("new")))
-    with _kept(pairs.select(*_KEY, text("old").alias("old"), text("new").alias("new"))) as chosen:
-        shown = chosen.orderBy("_batch", "_source", "_offset").limit(examples).collect()
+    pairs = before.alias("old").join(after.alias("new"), list(_KEY), "full").where(~text("old").eqNullSafe(text("new")))
+    sides = (F.coalesce(text(side), F.lit(_NO_ROW)).alias(side) for side in ("old", "new"))
+    with _kept(pairs.select(*_KEY, *sides)) as chosen:
+        shown = chosen.orderBy("_batch", "_source", "_offset", "_at").limit(examples).collect()
         return chosen.count(), [Change(row["_source"], row["_offset"], row["old"], row["new"]) for row in shown]

@@ -19,7 +19,7 @@ from core.errors import TableError
 from core.lake.catalog import Lake
 from core.lake.failures import spark_failures
 from core.lake.tables import append, overwrite, read_table
-from etl.extract import bad_records, check_keys, classified, count, good_rows
+from etl.extract import Extracted, bad_records, check_keys, classified, count, good_rows
 from etl.rules.compile import KEPT
 from etl.rules.config import TableRules
 
@@ -67,7 +67,7 @@ def replay(spark: SparkSession, lake: Lake, rules: TableRules, *, app: str) -> R
             }
             append(lake, good_rows(found, rules), rules.into, app=own, number=number, facts=facts, new_columns=True)
             _write_rest(lake, rules, found, own, facts)
-        _check_sizes(rules, before, _sizes(lake, rules), done.rows)
+        _check_sizes(rules, before, _sizes(lake, rules), done)
     return Replayed(done.rows_in, done.rows, done.reasons, finished)
 
 
@@ -139,10 +139,11 @@ def _sizes(lake: Lake, rules: TableRules) -> tuple[int, int]:
     return lake.info(rules.into).rows, lake.info(rules.quarantine).rows
 
 
-def _check_sizes(rules: TableRules, before: tuple[int, int], after: tuple[int, int], moved: int) -> None:
-    """Raise TableError unless the logs say that as many records left quarantine as became rows."""
-    if (after[0] - before[0], before[1] - after[1]) != (moved, moved):
+def _check_sizes(rules: TableRules, before: tuple[int, int], after: tuple[int, int], done: Extracted) -> None:
+    """Raise TableError unless the logs say that the table grew by all new rows and that their records left quarantine."""
+    grown, gone, left = after[0] - before[0], before[1] - after[1], done.rows_in - done.quarantined
+    if (grown, gone) != (done.rows, left):
         raise TableError(
-            f"{rules.into}: counts do not close: a replay made {moved:,} rows, the table grew by {after[0] - before[0]:,}, and "
-            f"{rules.quarantine} fell by {before[1] - after[1]:,}"
+            f"{rules.into}: counts do not close: a replay made {done.rows:,} rows of {left:,} records, the table grew by "
+            f"{grown:,}, and {rules.quarantine} fell by {gone:,}"
         )

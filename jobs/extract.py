@@ -18,7 +18,8 @@ def extract_tables(context: Context) -> Report:
             finish(context.spark, context.lake, rules, app=app)
         nothing_new = is_current(context.lake, rules, app=app)
         done = Extracted() if nothing_new else extract(context.spark, context.lake, rules, app=app)
-        lines.append(f"{rules.into}: {done.rows_in:,} in = {done.rows:,} out + {done.quarantined:,} quarantined")
+        taken = f"{done.rows:,}" if not rules.config.is_many else f"{done.rows_in - done.quarantined:,} ({done.rows:,} rows)"
+        lines.append(f"{rules.into}: {done.rows_in:,} in = {taken} out + {done.quarantined:,} quarantined")
         facts[str(rules.into)] = {"in": done.rows_in, "out": done.rows, "quarantined": done.quarantined, "reasons": done.reasons}
     return Report("extract", lines, facts)
 

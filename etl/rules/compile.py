@@ -24,10 +24,12 @@ from etl.rules.expressions import attempted, verify_expressions
 from etl.rules.fields import FieldSpec, FieldType
 from etl.rules.kinds.kind import Kind, Record
 from etl.rules.kinds.sql import SqlRule
+from etl.rules.many import settle, spread
 from etl.rules.masks import Mask, find_key, masked
 from etl.rules.problems import find_problem
 
 KEPT = ("_source", "_offset", "_batch", "_ingested_at")
+_PLACE = ("_record", "_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,8 @@ class _Source:
     spec: FieldSpec
     text: Column
     result: Column | None = None
+    is_guarded: bool = False
+    """Whether only the rows of this rule may have its values."""
 
     def value(self, name: str) -> Column:
         if self.result is None:
@@ -50,18 +54,19 @@ class _Source:
         return self.text if self.spec.default is None else F.coalesce(self.text, self.spec.filled)
 
     def form(self) -> tuple[object, ...]:
-        """Sources of one form give their values by one column; one with a default is for the records of its rule alone."""
+        """Sources of one form give their values by one column."""
         if self.result is not None or self.spec.default is not None:
             return (self.number,)
         return (self.spec.type, self.spec.format, self.spec.timezone)
 
 
 def classify(raw: DataFrame, rules: TableRules) -> DataFrame:
-    """Every record of a raw table as one row, good or bad. Nothing runs yet, but for the analysis of the plan.
+    """Every record of a raw table as a row, good or bad. Nothing runs yet, but for the analysis of the plan.
 
     Columns: the typed fields, ``_rule`` (null when none took the record), ``_rule_set``, the columns of ``KEPT``, ``_raw`` (the
-    record's bytes) and ``_problem`` (null for a good row, else ``{reason, message}``). Raises RuleError for SQL that does not
-    fit.
+    record's bytes) and ``_problem`` (null for a good row, else ``{reason, message}``). Where a record may give several rows
+    (``is_many``), a good one has them all, with ``_at`` from 0, and ``_raw`` in the first alone; a bad one has one row. Raises
+    RuleError for SQL that does not fit, and for a mask without its key.
     """
     try:
         return _classify(raw, rules)
@@ -76,19 +81,30 @@ def _classify(raw: DataFrame, rules: TableRules) -> DataFrame:
     df = raw.select(*KEPT, "_header", F.col("value").alias("_raw"), text.alias("value"))
     for number, rule in enumerate(rules.rules):
         df = _with_parsed(df, rules, rule, number)
-    df = df.select("*", _taker(rules.rules).alias("_taker"))
-    sources = {name: list(_sources(df, rules.rules, name)) for name in types}
-    alone = len(rules.rules) == 1
-    texts = (_text(found, types[name], alone=alone).alias(_text_name(name, types[name])) for name, found in sources.items())
-    df = df.select("*", *texts)
-    typed = [_value(name, sources[name], alone=alone).alias(name) for name in types if types[name] is not FieldType.STRING]
+    many = rules.config.is_many
+    df = spread(df, rules.rules) if many else df.select("*", _taker(rules.rules).alias("_taker"))
+    sources = {name: list(_sources(df, rules, name)) for name in types}
+    df = df.select("*", *(_text(found, types[name]).alias(_text_name(name, types[name])) for name, found in sources.items()))
+    typed = [_value(name, sources[name]).alias(name) for name in types if types[name] is not FieldType.STRING]
     df = df.select("*", *typed, _rule_name(rules.rules).alias("_rule"))
     checks = {f"{rules.into}: check {c.name}": c.expression for c in rules.row_checks if hasattr(c, "expression")}
     verify_expressions(df.select(*types), checks)
     found = find_problem(rules, _failures(rules.rules, types))
-    raw_bytes = F.col("_raw") if rules.config.quarantine_raw == "kept" else F.lit(None).cast("binary").alias("_raw")
-    rule_set = F.lit(rules.rule_set).alias("_rule_set")
-    return df.select(*_shown(rules), "_rule", rule_set, *KEPT, raw_bytes, found.alias("_problem"))
+    df = df.select(
+        *_shown(rules), "_rule", _rule_set(rules), *KEPT, _bytes(rules), found.alias("_problem"), *(_PLACE if many else ())
+    )
+    return settle(df) if many else df
+
+
+def _rule_set(rules: TableRules) -> Column:
+    return F.lit(rules.rule_set).alias("_rule_set")
+
+
+def _bytes(rules: TableRules) -> Column:
+    """What quarantine may hold of the record itself."""
+    if rules.config.quarantine_raw == "dropped":
+        return F.lit(None).cast("binary").alias("_raw")
+    return F.when(F.col("_at") == 0, F.col("_raw")).alias("_raw") if rules.config.is_many else F.col("_raw")
 
 
 def _shown(rules: TableRules) -> Iterator[Column]:
@@ -104,8 +120,9 @@ def _shown(rules: TableRules) -> Iterator[Column]:
 
 
 def _with_parsed(df: DataFrame, rules: TableRules, rule: Kind, number: int) -> DataFrame:
-    """``df`` with ``_p<number>``: what the rule makes of a record that no rule before it took."""
-    guards = [~earlier.takes(F.col(f"_p{i}")) for i, earlier in enumerate(rules.rules[:number])]
+    """``df`` with ``_p<number>``: what the rule makes of a record that is left to it."""
+    before = rules.rules[:number] if rules.config.match == "first" else ()
+    guards = [~earlier.takes(F.col(f"_p{i}")) for i, earlier in enumerate(before)]
     where = f"{rules.into}: rule {rule.name}"
     if rule.when is not None and not isinstance(rule, SqlRule):
         verify_expressions(df.select("value"), {f"{where}: when": rule.when})
@@ -146,18 +163,19 @@ def _rule_name(rules: tuple[Kind, ...]) -> Column:
     return _case((F.col("_taker") == i, F.lit(rule.name)) for i, rule in enumerate(rules))
 
 
-def _sources(df: DataFrame, rules: tuple[Kind, ...], name: str) -> Iterator[_Source]:
-    for number, rule in enumerate(rules):
+def _sources(df: DataFrame, rules: TableRules, name: str) -> Iterator[_Source]:
+    for number, rule in enumerate(rules.rules):
         if name not in rule.specs:
             continue
         spec = rule.specs[name]
+        guarded = len(rules.rules) > 1 and (spec.default is not None or rules.config.match == "all")
         if isinstance(rule, SqlRule):
             result = F.col(f"_e{number}_{name}").getField("v")
             is_text = isinstance(df.select(result).schema[0].dataType, StringType)
             text = spec.nulled(result) if is_text else result.cast("string")
-            yield _Source(number, spec, text, None if is_text else result)
+            yield _Source(number, spec, text, None if is_text else result, guarded)
         else:
-            yield _Source(number, spec, spec.nulled(rule.text(F.col(f"_p{number}"), name)))
+            yield _Source(number, spec, spec.nulled(rule.text(F.col(f"_p{number}"), name)), None, guarded)
 
 
 def _text_name(name: str, kind: FieldType) -> str:
@@ -165,15 +183,15 @@ def _text_name(name: str, kind: FieldType) -> str:
     return name if kind is FieldType.STRING else f"_s_{name}"
 
 
-def _text(sources: list[_Source], kind: FieldType, *, alone: bool) -> Column:
+def _text(sources: list[_Source], kind: FieldType) -> Column:
     texts = [source.filled_text() if kind is FieldType.STRING else source.text for source in sources]
-    if len(sources) == 1 and (alone or sources[0].spec.default is None):
+    if len(sources) == 1 and not sources[0].is_guarded:
         return texts[0]
     return _case((F.col("_taker") == source.number, text) for source, text in zip(sources, texts, strict=True))
 
 
-def _value(name: str, sources: list[_Source], *, alone: bool) -> Column:
-    if len({source.form() for source in sources}) == 1 and (alone or sources[0].spec.default is None):
+def _value(name: str, sources: list[_Source]) -> Column:
+    if len({source.form() for source in sources}) == 1 and not sources[0].is_guarded:
         return sources[0].value(name)
     return _case((F.col("_taker") == source.number, source.value(name)) for source in sources)
 

@@ -73,11 +73,11 @@ Table = Annotated[TableName, BeforeValidator(_table), PlainSerializer(str), With
 
 
 class TableConfig(Strict):
-    """The rules of one raw table. A record is read by the first rule that takes it."""
+    """The rules of one raw table. A record is read by the first rule that takes it or, with ``match: all``, by each."""
 
     source: Table = Field(alias="from")
     into: Table
-    match: Literal["first"] = "first"
+    match: Literal["first", "all"] = "first"
     rules: tuple[Rule, ...] = Field(min_length=1)
     checks: tuple[Check, ...] = ()
     max_quarantined: float = Field(default=1.0, ge=0, le=1)
@@ -96,6 +96,11 @@ class TableConfig(Strict):
             if isinstance(check, Unique) and blind:
                 raise ValueError(f"check {check.name!r} cannot tell values of {blind[0]!r} apart: mask it by hash")
         return self
+
+    @property
+    def is_many(self) -> bool:
+        """Whether one record may give several rows."""
+        return self.match == "all" or any(rule.is_many for rule in self.rules)
 
     def types(self) -> dict[str, FieldType]:
         """The type of each field, in the order in which the rules name them first."""

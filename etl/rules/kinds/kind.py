@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pyspark.sql import Column
+from pyspark.sql import functions as F
 
 from core.config import Strict
 from etl.rules.fields import FieldSpec
@@ -35,6 +36,15 @@ class RuleSpec(Strict):
     name: str
     when: str | None = None
 
+    @property
+    def is_many(self) -> bool:
+        """Whether one record may give several rows."""
+        return False
+
+    def items(self, parsed: Column) -> Column:  # noqa: ARG002 — for the kinds that have some
+        """How many rows a record gives that the rule takes."""
+        return F.lit(1)
+
     def refusals(self, record: Record) -> tuple[Refusal, ...]:  # noqa: ARG002 — for the kinds that have some
         """Reasons more exact than that no rule took the record: none."""
         return ()
@@ -56,6 +66,15 @@ class Kind(Protocol):
     @property
     def specs(self) -> Mapping[str, FieldSpec]:
         """The fields by name, in order."""
+        ...
+
+    @property
+    def is_many(self) -> bool:
+        """Whether one record may give several rows."""
+        ...
+
+    def items(self, parsed: Column) -> Column:
+        """How many rows a record gives that the rule takes; none is taken for one. Their place is in ``_item``, from 0."""
         ...
 
     def verify(self, where: str) -> None:

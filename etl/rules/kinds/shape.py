@@ -13,6 +13,7 @@ from pyspark.sql.types import ArrayType, DataType, StringType, StructField, Stru
 # no record holds by chance.
 _RECORD = "r~"
 _END = "e~"
+_DAMAGE = "d~"
 # No JSON text holds these (RFC 8259), and Spark reads on past some of them with a part of the record lost.
 _CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f]"
 _OPTIONS = {"allowSingleQuotes": "false", "allowNonNumericNumbers": "false", "mode": "PERMISSIVE"}
@@ -24,12 +25,14 @@ class Shape:
 
     keys: dict[str, Shape] = field(default_factory=dict)
     items: Shape | None = None
+    is_text: bool = False
 
     def add(self, path: tuple[str | int, ...]) -> None:
         """Make room for a path; raises ValueError when one path leads through what another reads as a text."""
+        if self.is_text if path else self.keys or self.items:
+            raise ValueError("one path leads through what another reads as a value: read one of the two")
         if not path:
-            if self.keys or self.items:
-                raise ValueError("one path leads through what another reads as a value: read one of the two")
+            self.is_text = True
             return
         step, rest = path[0], path[1:]
         if isinstance(step, int):
@@ -56,19 +59,29 @@ class Shape:
 
     def column(self, parsed: Column, path: tuple[str | int, ...]) -> Column:
         """The text at ``path``; null when any part of it is missing."""
-        found = parsed.getField(_RECORD)
-        for step in path:
-            found = F.get(found, F.lit(step)) if isinstance(step, int) else found.getField(step)
-        return found
+        return walk(parsed.getField(_RECORD), path)
 
 
-def read_object(text: Column, shape: Shape) -> Column:
-    """The wanted part of a text that is one JSON object; for ``is_object`` and ``Shape.column``."""
-    schema = StructType([StructField(_RECORD, shape.schema()), StructField(_END, StringType())])
+def walk(found: Column, path: tuple[str | int, ...]) -> Column:
+    """What lies at ``path`` within ``found``; null when any part of it is missing."""
+    for step in path:
+        found = F.get(found, F.lit(step)) if isinstance(step, int) else found.getField(step)
+    return found
+
+
+def read_object(text: Column, shape: Shape, *, strict: bool = False) -> Column:
+    """The wanted part of a text that is one JSON object; for ``is_object`` and ``Shape.column``.
+
+    What is no array or object where the shape has one is null or, when ``strict``, makes the text no such object.
+    """
+    more = [StructField(_DAMAGE, StringType())] if strict else []
+    schema = StructType([StructField(_RECORD, shape.schema()), StructField(_END, StringType()), *more])
     whole = F.concat(F.lit(f'{{"{_RECORD}":'), text, F.lit(f',"{_END}":"1"}}'))
-    return F.when(~F.rlike(text, F.lit(_CONTROL)), F.from_json(whole, schema, _OPTIONS))
+    options = _OPTIONS | ({"columnNameOfCorruptRecord": _DAMAGE} if strict else {})
+    return F.when(~F.rlike(text, F.lit(_CONTROL)), F.from_json(whole, schema, options))
 
 
-def is_object(parsed: Column) -> Column:
+def is_object(parsed: Column, *, strict: bool = False) -> Column:
     """Whether the text was one JSON object and nothing else; never null."""
-    return F.coalesce(parsed.getField(_END) == "1", F.lit(False)) & parsed.getField(_RECORD).isNotNull()
+    read = F.coalesce(parsed.getField(_END) == "1", F.lit(False)) & parsed.getField(_RECORD).isNotNull()
+    return read & parsed.getField(_DAMAGE).isNull() if strict else read

@@ -11,6 +11,7 @@ from core.lake.catalog import Lake
 from core.lake.compaction import compact
 from core.lake.tables import read_table
 from etl.extract import Extracted, extract, is_current
+from etl.preview import Outcome, preview
 from etl.rules.config import RuleSet
 
 INTO, QUARANTINE = TableName.parse("extracted.numbers"), TableName.parse("quarantine.numbers")
@@ -173,3 +174,28 @@ def test_the_logs_alone_tell_whether_there_is_something_to_do(spark, lake, land,
     assert compact(spark, lake, rules.source).changed
     assert is_current(lake, rules, app=APP)
     assert extract(spark, lake, rules, app=APP) == Extracted()
+
+
+def test_counts_close_by_records_where_a_record_gives_several_rows(spark, lake, land, rules) -> None:
+    items = "fields: {id: {type: int}, n: {type: int, path: '@.n', required: true}}}"
+    text = f"""
+version: 1
+tables:
+  - from: raw.lines
+    into: extracted.numbers
+    rules: [{{name: items, kind: json, explode: $.items, {items}]
+    checks: [{{name: enough, kind: volume, min: 3}}]
+"""
+    table = rules(text).tables[0]
+    land("raw.lines", 1, [b'{"id":1,"items":[{"n":1},{"n":2},{"n":3}]}', b'{"id":2,"items":[{"n":4},{}]}', b"junk"])
+
+    done = extract(spark, lake, table, app=APP)
+    tried = preview(spark, lake, rules(text.replace("@.n", "@.m")).tables[0], table, records=10)
+
+    assert done == Extracted(3, 3, 2, {"missing_field": 1, "no_rule": 1})
+    assert (lake.info(INTO).rows, lake.info(QUARANTINE).rows) == (3, 2)
+    lost = read_table(spark, lake, QUARANTINE).orderBy("_offset").collect()
+    assert [bytes(row["raw"])[:8] for row in lost] == [b'{"id":2,', b"junk"]
+    assert tried.before == Outcome({"items": 3}, {"missing_field": 1, "no_rule": 1})
+    assert (tried.after.rules, tried.changed) == ({}, 3)
+    assert tried.examples[1].after == "no row"

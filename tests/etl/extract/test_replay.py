@@ -162,6 +162,26 @@ def test_bytes_that_quarantine_does_not_keep_are_read_from_the_raw_table(spark, 
     assert done == Replayed(2, 1, {"tombstone": 1})
 
 
+def test_a_record_that_gives_several_rows_leaves_quarantine_once(spark, lake, land, rules) -> None:
+    text = """
+version: 1
+tables:
+  - from: raw.lines
+    into: extracted.lines
+    match: all
+    rules:
+      - {name: key, kind: regex, pattern: '(?<key>[KEYS])=.*', fields: {key: {type: string}}}
+      - {name: number, kind: regex, pattern: '[KEYS]=(?<number>\\d)', fields: {number: {type: int}}}
+"""
+    land("raw.lines", 1, [b"a=1", b"b=2", b"c=3"])
+    extract(spark, lake, rules(text.replace("KEYS", "a")).tables[0], app=APP)
+    assert (lake.info(INTO).rows, lake.info(QUARANTINE).rows) == (2, 2)
+
+    assert replay(spark, lake, rules(text.replace("KEYS", "ab")).tables[0], app=APP) == Replayed(2, 2, {"no_rule": 1})
+
+    assert (lake.info(INTO).rows, lake.info(QUARANTINE).rows) == (4, 1)
+
+
 def test_without_quarantine_the_step_to_run_is_named(spark, lake, land, table) -> None:
     with pytest.raises(TableError, match="run step 'extract' first"):
         replay(spark, lake, table("a"), app=APP)

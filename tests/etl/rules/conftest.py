@@ -33,6 +33,7 @@ def run(spark: SparkSession) -> Run:
     def classified(rules: TableRules, records: list[bytes], header: bytes | None = None) -> list[Row]:
         at = datetime(2026, 1, 1, tzinfo=UTC)
         rows = [("file", i, 1, at, header, record) for i, record in enumerate(records)]
-        return classify(spark.createDataFrame(rows, RAW).coalesce(1), rules).orderBy("_offset").collect()
+        order = ("_offset", "_at") if rules.config.is_many else ("_offset",)
+        return classify(spark.createDataFrame(rows, RAW).coalesce(1), rules).orderBy(*order).collect()
 
     return classified

@@ -78,6 +78,11 @@ def test_paths_that_spark_could_not_tell_apart_are_refused(tmp_path: Path) -> No
         fields = f'fields: {{other: {{type: string, path: "{path}"}}, key: '
         with pytest.raises(RuleError, match=said):
             read(tmp_path, GOOD.replace("kind: json, fields: {key: ", f"kind: json, {fields}"))
+        turned = GOOD.replace(
+            '{key: {type: string, path: "$.k"}}', f'{{key: {{type: string, path: $.k}}, b: {{type: string, path: "{path}"}}}}'
+        )
+        with pytest.raises(RuleError, match=said):
+            read(tmp_path, turned)
 
 
 def test_the_digest_follows_content_and_not_layout(tmp_path: Path) -> None:
