@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from core.errors import SourceError
 from core.settings import load_settings
 from jobs import commands_versions
 
@@ -72,26 +70,11 @@ def preview(
 def discover(
     source: Annotated[str, typer.Argument(help="A raw table, as raw.name, or a text file.")],
     table: Annotated[str | None, typer.Option(help="The raw table that the rules will read (default: raw.FILE).")] = None,
-    records: Annotated[int, typer.Option(min=2, help="How many records are looked at.")] = 100_000,
+    records: Annotated[int, typer.Option(min=2, help="How many records are looked at, without Spark.")] = 100_000,
+    everything: Annotated[bool, typer.Option("--all", help="Look at all records, in Spark; --records is not asked.")] = False,
     profile: Profile = None,
 ) -> None:
-    """Print a file of rules for records that nobody has described: found by statistics, without Spark."""
-    from core.contracts import Layer, TableName
-    from core.lake.catalog import Lake
-    from etl.discovery import records as found
-    from etl.discovery.draft import draft
-    from etl.discovery.rules import propose
+    """Print a file of rules for records that nobody has described: found by statistics."""
+    from jobs.discover import discover as find
 
-    if source.startswith(f"{Layer.RAW}.") and not Path(source).exists():
-        raw = TableName.parse(source)
-        lines = found.of_table(Lake.of(load_settings(profile=profile)), raw, records)
-    else:
-        raw = TableName.parse(table or f"{Layer.RAW}.{_table_name(Path(source))}")
-        lines = found.of_file(Path(source), records)
-    if not lines:
-        raise SourceError(f"{source} holds no record that is text: there is nothing to find rules in")
-    typer.echo(draft(propose(lines), raw, TableName(Layer.EXTRACTED, raw.name)), nl=False)
-
-
-def _table_name(file: Path) -> str:
-    return re.sub(r"[^a-z0-9]+", "_", file.name.split(".")[0].lower()).strip("_") or "lines"
+    typer.echo(find(load_settings(profile=profile), source, table=table, records=None if everything else records), nl=False)

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from core.contracts import TableName
-from etl.discovery.rules import Candidate, Proposal
+from etl.discovery.proposal import Candidate, Proposal
 
 _WIDTH = 110
 
@@ -19,17 +19,23 @@ def draft(proposal: Proposal, source: TableName, into: TableName) -> str:
         f"# Proposed from records of {source}, of which half were mined. Of the others",
         f"# {proposal.quarantined:.1%} would go to quarantine. Rules are tried in this order.",
     ]
+    header += [f"# {_shown(note)}" for note in proposal.notes]
     header += [f"# no safe pattern: {_shown(template.text)} ({template.lines:,} lines)" for template in proposal.left_out]
     body = ["version: 1", "tables:", f"  - from: {source}", f"    into: {into}", "    rules:"]
     for candidate in proposal.candidates:
         body += [f"      # {line}" for line in _reasons(candidate)]
         body += textwrap.indent(_yaml([candidate.rule]), " " * 6).splitlines()
+    if proposal.constraints:
+        body.append("    checks:")
+    for constraint in proposal.constraints:
+        body.append(f"      # {constraint.reason}")
+        body += textwrap.indent(_yaml([constraint.check]), " " * 6).splitlines()
     return "\n".join([*header, *body, ""])
 
 
 def _reasons(candidate: Candidate) -> list[str]:
     share, right = f"{candidate.coverage:.1%}", f"{candidate.precision:.1%}"
-    measured = f"{candidate.support:,} lines; takes {share} of those held out, {right} of them rightly"
+    measured = f"{candidate.support:,} records; takes {share} of those held out, {right} of them rightly"
     return [measured, *(f"  {_shown(example)}" for example in candidate.examples[:1])]
 
 

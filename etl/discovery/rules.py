@@ -7,55 +7,31 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any, Final
 
 from core.errors import RuleError
 from etl.discovery.expression import Expression, fit
+from etl.discovery.names import slug, unique
+from etl.discovery.proposal import Candidate, Proposal
+from etl.discovery.survey import Survey
+from etl.discovery.templates.examples import SAMPLE
 from etl.discovery.templates.masking import MARK
-from etl.discovery.templates.miner import Miner
 from etl.discovery.templates.reduction import mark_assigned
 from etl.discovery.templates.template import Template, Templates
 from etl.discovery.values import format_of, reads, type_of, wider, word_for
 from etl.rules.fields import FieldType
 from etl.rules.kinds.regex import RegexRule
 
-SAMPLE: Final = 200  # lines of a template that a rule is made from
 EXAMPLES: Final = 3
-LONGEST_NAME: Final = 40
 _LEVELS = "TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|FATAL|CRITICAL|SEVERE"
 _LEVEL = re.compile(rf"(?:^|[\s\[<(])({_LEVELS}|{_LEVELS.lower()})(?=[\s\]>):]|$)")
 _NEVER = re.compile(r"(?!)")
 _KEY = re.compile(r"([A-Za-z][\w.-]*)[\"']?\s*[=:]\s*[\"'(\[{</]?$")
 _WORD_BEFORE = re.compile(r"([A-Za-z][\w-]*)\W*$")
 _PID = re.compile(r"[\w/.)-]\[$")
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A rule as a rule file has it, and what speaks for it.
-
-    ``support`` counts the mined lines of its template, ``coverage`` is the share of held-out lines that it takes before any other
-    rule, ``precision`` the share of those that are of its template and whose fields can all be read.
-    """
-
-    rule: dict[str, Any]
-    template: str
-    support: int
-    coverage: float
-    precision: float
-    examples: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """Candidates in the order in which they are to be tried, and templates that no safe pattern could be made for."""
-
-    candidates: tuple[Candidate, ...]
-    quarantined: float
-    """The share of held-out lines that no candidate takes, or whose fields cannot be read."""
-    left_out: tuple[Template, ...]
 
 
 @dataclass(slots=True)
@@ -80,30 +56,39 @@ class _Draft:
 
 def propose(lines: Sequence[str]) -> Proposal:
     """Rules for the records of a log, the most specific first."""
-    mined = [line for i, line in enumerate(lines) if not _is_held_out(i)]
-    held = [line for i, line in enumerate(lines) if _is_held_out(i)] or lines
-    miner = Miner()
-    miner.add(mined)
-    templates = miner.templates()
-    drafts = _drafts(templates, mined)
+    survey = Survey()
+    survey.add(enumerate(lines))
+    return propose_from(survey)
+
+
+def propose_from(survey: Survey) -> Proposal:
+    """Rules for the records that were surveyed."""
+    if not survey.miner.lines:
+        survey.mine(survey.held_out.texts())
+    templates = survey.miner.templates()
+    examples = survey.examples()
+    drafts = _drafts(templates, examples)
     _name_rules(drafts)
     _agree(drafts)
     safe = [draft for draft in drafts if _is_safe(draft)]
     kept = {draft.number for draft in safe}
     left_out = tuple(template for number, template in enumerate(templates) if number not in kept)
+    held = survey.held_out.texts() or [line for lines in examples.values() for line in lines]
     return _measure(safe, left_out, templates.match(held), held)
 
 
-def _is_held_out(index: int) -> bool:
-    """By half, without a period that a log could have too (Knuth's multiplicative hash)."""
-    return bool(index * 2_654_435_761 >> 16 & 1)
-
-
-def _drafts(templates: Templates, lines: Sequence[str]) -> list[_Draft]:
-    samples: dict[int, list[str]] = defaultdict(list)
-    for line, number in zip(lines, templates.match(lines), strict=True):
-        if number is not None and line.strip() and line.replace("\t", " ").isprintable() and len(samples[number]) < SAMPLE:
-            samples[number].append(line)
+def _drafts(templates: Templates, examples: Mapping[str, Sequence[str]]) -> list[_Draft]:
+    """One of each template, from lines of all its signatures in turn."""
+    shown: dict[int, list[list[str]]] = defaultdict(list)
+    numbers = templates.match([lines[0] for lines in examples.values()])
+    for lines, number in zip(examples.values(), numbers, strict=True):
+        readable = [line for line in lines if line.strip() and line.replace("\t", " ").isprintable()]
+        if number is not None and readable:
+            shown[number].append(readable)
+    samples = {
+        number: [line for turn in zip_longest(*held) for line in turn if line is not None][:SAMPLE]
+        for number, held in shown.items()
+    }
     fitted = [(number, fit(mark_assigned(templates[number].text), sample)) for number, sample in samples.items()]
     drafts = [_draft(n, templates[n], samples[n], expression) for n, expression in fitted if expression is not None]
     return sorted(drafts, key=lambda draft: (-len(draft.template.text.replace(MARK, "")), draft.template.text))
@@ -113,7 +98,7 @@ def _draft(number: int, template: Template, sample: Sequence[str], expression: E
     fields: dict[str, FieldType] = {}
     formats: dict[str, str | None] = {}
     for i, texts in enumerate(expression.columns):
-        name = _unique(_field_name("".join(expression.constants[: i + 1]), texts), {*fields, "level"})
+        name = unique(_field_name("".join(expression.constants[: i + 1]), texts), {*fields, "level"})
         fields[name], formats[name] = type_of(texts), format_of(texts)
     text = expression.pattern(list(fields), _LEVEL)
     if "(?P<level>" in text:
@@ -129,24 +114,15 @@ def _field_name(before: str, texts: Collection[str]) -> str:
         return "pid"
     word = word_for(texts)
     key = _KEY.search(before) or (_WORD_BEFORE.search(before) if word in ("number", "text") else None)
-    return _slug(key[1]) if key else word
+    return slug(key[1]) if key else word
 
 
 def _name_rules(drafts: Iterable[_Draft]) -> None:
     taken: set[str] = set()
     for draft in drafts:
         words = re.findall(r"[A-Za-z]+", draft.template.text.replace(MARK, " "))
-        draft.name = _unique(_slug("_".join(words[:5]) or "line"), taken)
+        draft.name = unique(slug("_".join(words[:5]) or "line"), taken)
         taken.add(draft.name)
-
-
-def _slug(text: str) -> str:
-    plain = re.sub(r"[^a-z0-9]+", "_", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", text).lower()).strip("_")[:LONGEST_NAME].strip("_")
-    return plain if re.match("[a-z]", plain) and plain != "value" else f"field_{plain}".rstrip("_")
-
-
-def _unique(name: str, taken: Collection[str]) -> str:
-    return next(one for i in range(1, len(taken) + 2) if (one := name if i == 1 else f"{name}_{i}") not in taken)
 
 
 def _agree(drafts: Sequence[_Draft]) -> None:
@@ -168,7 +144,10 @@ def _is_safe(draft: _Draft) -> bool:
 
 
 def _measure(
-    drafts: Sequence[_Draft], left_out: tuple[Template, ...], numbers: Sequence[int | None], held: Sequence[str]
+    drafts: Sequence[_Draft],
+    left_out: tuple[Template, ...],
+    numbers: Sequence[int | None],
+    held: Sequence[str],
 ) -> Proposal:
     taken, right = [0] * len(drafts), [0] * len(drafts)
     for line, number in zip(held, numbers, strict=True):

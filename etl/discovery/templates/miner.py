@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Final
+from typing import Any, Final, Self
 
 from etl.discovery.templates.brackets import join_brackets
 from etl.discovery.templates.grouping import Grouping
@@ -36,22 +36,39 @@ class Miner:
         for block in _blocks(lines):
             self.add_squeezed(squeeze(block))
 
-    def add_squeezed(self, squeezed: Sequence[str]) -> None:
-        """As ``add``, for a block of lines that have been squeezed."""
+    def add_squeezed(self, squeezed: Sequence[str]) -> dict[str, str]:
+        """As ``add``, for a block of lines that have been squeezed; gives the signature of each."""
         self.lines += len(squeezed)
         counts = Counter(squeezed)
-        for line, tight in tighten(counts).items():
-            self._count(self._signature(tight), counts[line])
+        signatures = {line: self._signature(tight) for line, tight in tighten(counts).items()}
+        for line, signature in signatures.items():
+            self._count(signature, counts[line])
+        return signatures
 
     def merge(self, other: Miner) -> None:
         """Take in what another miner of the same bound holds."""
         self.lines += other.lines
         self._sample.merge(other._sample)
 
+    def signatures(self) -> dict[str, int]:
+        """The signatures that are kept, with how many lines each has."""
+        self._sample.settle()
+        return dict(self._sample)
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-able form, read back by ``from_json``."""
+        return {"lines": self.lines, "sample": self._sample.to_json()}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """Read what ``to_json`` wrote."""
+        made = cls()
+        made.lines, made._sample = document["lines"], Sample.from_json(document["sample"])
+        return made
+
     def templates(self) -> Templates:
         """The templates of the lines so far."""
-        self._sample.settle()
-        signatures = dict(self._sample)
+        signatures = self.signatures()
         forms = {signature: reduce(signature) for signature in signatures}
         apart = {form: take_apart(form) for form in set(forms.values())}
         named = Grouping(apart.values(), assigned(signatures)).run()

@@ -35,7 +35,7 @@ def test_a_draft_is_a_file_of_rules_with_the_reasons_as_comments():
     assert [yaml.safe_load(text)["tables"][0]["rules"][i]["pattern"] for i in range(2)] == [
         candidate.rule["pattern"] for candidate in proposal.candidates[:2]
     ]
-    assert text.count("lines; takes") == len(proposal.candidates)
+    assert text.count("records; takes") == len(proposal.candidates)
     assert max(map(len, (line for line in text.splitlines() if line.lstrip().startswith("#")))) < 130
 
 
@@ -69,6 +69,6 @@ def test_a_source_that_gives_nothing_is_named(source, said):
 def test_no_more_lines_are_read_than_were_asked_for(tmp_path):
     file = tmp_path / "a.log"
     file.write_bytes(b"one\r\n\n" + b"two\n" * 10)
-    assert of_file(file, 3) == ["one", "two", "two"]
+    assert of_file(file, 3) == [(0, "one"), (6, "two"), (10, "two")]
     with pytest.raises(SourceError, match="Is a directory"):
         of_file(tmp_path, 1)
