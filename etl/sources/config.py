@@ -24,7 +24,8 @@ from etl.rules.patterns.syntax import PatternError
 from etl.sources.database_config import DatabaseConfig, open_database
 from etl.sources.download import DownloadSource
 from etl.sources.files import FileSource
-from etl.sources.logs.multiline import Starts, python_pattern
+from etl.sources.logs.multiline import Starts
+from etl.sources.logs.pattern import python_pattern
 from etl.sources.logs.plan import LogOptions
 from etl.sources.passwords import named_secret
 from etl.sources.records import Format

@@ -18,7 +18,6 @@ from core.errors import SourceError, StorageError
 from core.storage.local import LocalStorage
 from core.storage.storage import Entry
 from etl.sources.cuts import cut, read_header, resume, skip_mark
-from etl.sources.formats.rows import row_group_starts
 from etl.sources.logs.content import Content
 from etl.sources.logs.plan import LogOptions, Moved, plan_logs
 from etl.sources.logs.sights import see_files
@@ -142,6 +141,8 @@ def _plan_whole(
     ranges = [Range(entry.path, 0, entry.size)]
     packing = packing_of(entry.path)
     if packing is None and form is Format.PARQUET:
+        from etl.sources.formats.rows import row_group_starts  # noqa: PLC0415 — loaded where it is used
+
         starts = row_group_starts(file, where)
         ranges = [Range(entry.path, a, b) for a, b in pairwise([0, *starts[1:], entry.size])]
     if packing is Packing.ZIP:

@@ -16,7 +16,6 @@ from core.storage.storage import Storage
 from etl.sources.cuts import buffer_mark, cut, range_mark, read_header, skip_mark
 from etl.sources.formats.document import read_document
 from etl.sources.formats.markup import read_elements
-from etl.sources.formats.rows import read_avro, read_parquet
 from etl.sources.logs.multiline import Starts
 from etl.sources.packing import packing_of, unpack
 from etl.sources.records import Format, Records, split_records
@@ -109,10 +108,12 @@ class Reader:
 
     def _records(self, one: Range, content: BinaryIO, end: int) -> Iterator[tuple[int, bytes]]:
         where = f"{self.folder}/{one.place}"
-        if self.form is Format.PARQUET:
+        if self.form in {Format.PARQUET, Format.AVRO}:
+            from etl.sources.formats.rows import read_avro, read_parquet  # noqa: PLC0415 — loaded where it is used
+
+            if self.form is Format.AVRO:
+                return read_avro(content, where)
             return read_parquet(content, one.start, end, where)
-        if self.form is Format.AVRO:
-            return read_avro(content, where)
         if self.form is Format.JSON:
             return read_document(content, end, where, "utf-8")
         return read_elements(content, where, self.record or "")

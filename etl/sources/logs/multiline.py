@@ -11,8 +11,6 @@ import numpy as np
 import pyarrow as pa
 
 from core.errors import SourceError
-from etl.rules.patterns.safety import check_pattern
-from etl.rules.patterns.syntax import PatternError
 from etl.sources.cuts import LONGEST, RANGE
 from etl.sources.records import Format, Records, split_records
 
@@ -20,19 +18,9 @@ _LOOKED_AT = 256
 _BLOCK = 1 << 20
 
 
-def python_pattern(text: str) -> str:
-    """A pattern in the rules' dialect as Python reads it; raises PatternError when it is not safe, or neither reads it alike."""
-    written = check_pattern(text).pattern.text.replace("(?<", "(?P<")
-    try:
-        re.compile(written, re.ASCII)
-    except re.error as error:
-        raise PatternError(f"{error.msg}: write it otherwise, this pattern is run by Python", error.pos or 0) from error
-    return written
-
-
 @dataclass(frozen=True, slots=True)
 class Starts:
-    """Where records begin: at lines whose beginning ``pattern`` (of ``python_pattern``) matches within 256 characters."""
+    """Where records begin: at lines that ``pattern`` (see ``etl.sources.logs.pattern``) matches within their first 256 characters."""
 
     pattern: str
     encoding: str = "utf-8"

@@ -34,6 +34,7 @@ def follow(sights: Sequence[Sight], known: Mapping[str, Content]) -> Found:
         if sight is not None and sight.path in free and sight.unchanged(known[name]):
             found.goes_on[sight.path] = name
             del free[sight.path]
+    _find_packed(found, free, sights)
     for name in _longest_first(known):
         if name not in found.goes_on.values():
             owner = _owner(name, known[name], [sight for sight in free.values() if sight.holds(known[name])])
@@ -68,9 +69,21 @@ def _is_moved(sight: Sight, own: Sight, content: Content) -> bool:
     return sight.size == content.size and (rewritten or sight.modified == content.modified != own.modified)
 
 
+def _find_packed(found: Found, free: dict[str, Sight], sights: Sequence[Sight]) -> None:
+    """What was compressed, while what it was made of is still there."""
+    for sight in [sight for sight in free.values() if sight.packed is not None]:
+        for other in sights:
+            made = is_derived(other.path, sight.path) and other.size == sight.size > 0
+            if made and other.path in found.goes_on and sight.begins(other):
+                found.copies[sight.path] = other.path
+                free.pop(sight.path, None)
+
+
 def _find_copies(found: Found, sights: Mapping[str, Sight], known: Mapping[str, Content]) -> None:
     for path, sight in sights.items():
         name = found.goes_on.get(path)
+        if path in found.copies:
+            continue
         if name is None:
             originals = [other for other in sights.values() if _may_copy(sight, other, found) and sight.begins(other)]
             if originals:

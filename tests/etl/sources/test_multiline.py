@@ -8,7 +8,8 @@ import pytest
 
 from core.errors import SourceError
 from etl.sources.files import FileSource
-from etl.sources.logs.multiline import Starts, python_pattern
+from etl.sources.logs.multiline import Starts
+from etl.sources.logs.pattern import python_pattern
 from etl.sources.logs.plan import LogOptions
 from etl.sources.records import Format
 from etl.sources.source import Position
