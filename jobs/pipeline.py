@@ -15,7 +15,7 @@ from core.contracts import ACTIVE, Layer, ModelUid, TableName
 from core.errors import ConfigError
 from core.settings import Settings
 from etl.rules.config import RuleSet, load_rules
-from etl.sources.config import SourceConfig
+from etl.sources.config import SourceConfig, each_source
 from etl.standardize import FeaturesConfig
 from jobs.schedule import Schedule
 from training.spec import TaskConfig
@@ -52,6 +52,11 @@ class Extraction(Strict):
     sources: dict[str, SourceConfig] = Field(min_length=1)
     rules: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     schedule: Schedule | None = None
+
+    @field_validator("sources")
+    @classmethod
+    def _one_for_each_table(cls, value: dict[str, SourceConfig]) -> dict[str, SourceConfig]:
+        return each_source(value)
 
     def raw(self, source: str) -> TableName:
         """The raw table that ``source`` lands in."""

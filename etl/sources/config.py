@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,7 @@ from etl.downloads.download import Download
 from etl.downloads.guard import Guard
 from etl.downloads.urls import parse_url
 from etl.rules.patterns.syntax import PatternError
-from etl.sources.database_config import DatabaseConfig, open_database
+from etl.sources.database_config import DatabaseConfig, each_table, open_database
 from etl.sources.download import DownloadSource
 from etl.sources.files import FileSource
 from etl.sources.logs.multiline import Starts
@@ -147,6 +148,17 @@ class DownloadConfig(Strict):
 
 AnySource = DatabaseConfig | FilesConfig | LogConfig | KafkaConfig | DownloadConfig
 SourceConfig = Annotated[AnySource, Field(discriminator="kind")]
+
+
+def each_source(sources: Mapping[str, AnySource]) -> dict[str, AnySource]:
+    """Sources by name, with one for each table in place of one of several; raises ValueError when two have the same name."""
+    found: dict[str, AnySource] = {}
+    for name, config in sources.items():
+        each: Mapping[str, AnySource] = each_table(name, config) if isinstance(config, DatabaseConfig) else {name: config}
+        if twice := sorted(set(each) & set(found)):
+            raise ValueError(f"two sources are called {twice[0]!r}: a source of 'tables' is one for each, NAME_TABLE")
+        found |= each
+    return found
 
 
 def open_source(config: AnySource, settings: Settings) -> Source:

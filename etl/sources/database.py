@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import DataType
 
 from core.contracts import Interval
 from core.errors import ConfigError, SourceError
 from etl.sources import spans
 from etl.sources.jdbc import Database
+from etl.sources.relation import Relation
 from etl.sources.source import Plan, Position, Range, Session
 
 _MARK, _TIME = "maas_watermark", "maas_time"
@@ -25,6 +24,8 @@ _INTEGER = re.compile(r"-?[0-9]{1,18}")
 @dataclass(frozen=True, slots=True)
 class DatabaseSource:
     """The rows of ``table`` with a watermark above the last one read; or with the time in ``interval``, where one is asked for.
+
+    They are those of ``query``, a whole SELECT, where there is one; ``table`` is what messages and records call it then.
 
     ``url`` is ``sqlite:///ABSOLUTE_PATH`` or a ``jdbc:`` URL whose driver is among the session's jars. A row that comes later
     with a watermark below the last one read is not seen: the column must only grow, in the order of commits. Nor is a row that
@@ -38,6 +39,7 @@ class DatabaseSource:
     interval: str | None = None
     user: str | None = None
     password: str | None = field(default=None, repr=False)
+    query: str | None = None
 
     def plan(self, session: Session, position: Position | None, interval: Interval | None = None) -> Plan:
         """See Source.plan. Raises SourceError for null, doubled or non-integer watermarks, ConfigError for lost columns.
@@ -48,29 +50,19 @@ class DatabaseSource:
         if position is not None and by_interval != ("intervals" in position):
             raise self._mixed(position)
         spark = session()
-        types = self._types(spark)
+        types = self._relation.types(spark, *self._named)
         if interval is None or self.interval is None:
             return self._plan_on(spark, position)
         return self._plan_interval(spark, self._database.dialect.moment(self.interval, types[self.interval]), position, interval)
 
     def read(self, spark: SparkSession, plan: Plan) -> DataFrame:
         """See Source.read: each value is a JSON object with every column as text or null."""
-        types, dialect = self._types(spark), self._database.dialect
-        columns = self.columns or tuple(types)
-        fields = [f"{dialect.value(name, types[name])} AS {dialect.quoted(name)}" for name in columns]
-        fields.insert(0, f"{dialect.quoted(self.watermark)} AS {_MARK}")
+        relation, dialect = self._relation, self._database.dialect
+        types = relation.types(spark, *self._named)
+        more = {_MARK: dialect.quoted(self.watermark)}
         if self.interval is not None:
-            fields.insert(0, f"{dialect.moment(self.interval, types[self.interval])} AS {_TIME}")
-        query = f"SELECT {', '.join(fields)} FROM {self._place}"  # noqa: S608 — names are quoted
-        slices = [self._condition(one) for one in plan.ranges]
-        rows = self._database.read(spark, self.table, query, [_MARK, *columns], slices)
-        record = F.struct(*(F.col(f"`{name}`") for name in columns))
-        return rows.select(
-            F.lit(self.table).alias("_source"),
-            F.col(_MARK).cast("long").alias("_offset"),
-            F.lit(None).cast("binary").alias("_header"),
-            F.to_json(record, {"ignoreNullFields": "false"}).cast("binary").alias("value"),
-        )
+            more[_TIME] = dialect.moment(self.interval, types[self.interval])
+        return relation.records(spark, types, more, [self._condition(one) for one in plan.ranges], F.col(_MARK))
 
     def _plan_on(self, spark: SparkSession, position: Position | None) -> Plan:
         last = None if position is None else int(position["watermark"])
@@ -133,24 +125,21 @@ class DatabaseSource:
         instant = self._database.dialect.instant
         return f"{moment} >= {instant(span.start)} AND {moment} < {instant(span.end)}"
 
-    def _types(self, spark: SparkSession) -> dict[str, DataType]:
-        """The columns that are there, held against those asked for: SQLite takes an unknown name in quotes for a text."""
-        there = self._database.types(spark, self.table)
-        asked = (self.watermark, *([self.interval] if self.interval else []), *(self.columns or ()))
-        for name in asked:
-            if name not in there:
-                near = difflib.get_close_matches(name, there, n=1)
-                hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(there)}"
-                raise ConfigError(f"table {self.table!r} has no column {name!r}: {hint}")
-        return there
-
     @property
     def _database(self) -> Database:
         return Database(self.url, self.user, self.password)
 
     @property
+    def _relation(self) -> Relation:
+        return Relation(self._database, self.table, self.query, self.columns)
+
+    @property
+    def _named(self) -> tuple[str, ...]:
+        return (self.watermark,) if self.interval is None else (self.watermark, self.interval)
+
+    @property
     def _place(self) -> str:
-        return self._database.place(self.table)
+        return self._relation.place
 
     def _integer(self, text: str) -> int:
         if not _INTEGER.fullmatch(text):

@@ -32,11 +32,16 @@ class Dialect:
 
     name: str
 
+    @property
+    def is_mysql(self) -> bool:
+        """Whether it is MySQL or MariaDB."""
+        return self.name in _MYSQL
+
     def quoted(self, name: str) -> str:
         """An identifier, safe to stand in SQL; raises ConfigError for one with quotes, semicolons or control characters."""
         if not _NAME.fullmatch(name):
             raise ConfigError(f"{name[:80]!r} cannot be a table or column: it holds a quote, ';' or a control character")
-        return f"`{name}`" if self.name in _MYSQL else f'"{name}"'
+        return f"`{name}`" if self.is_mysql else f'"{name}"'
 
     def text(self, expression: str) -> str:
         """``expression`` as text."""
@@ -53,9 +58,9 @@ class Dialect:
         if self.name == "sqlite":
             exact = f"CASE WHEN CAST({text} AS REAL) = {column} THEN {text} ELSE printf('%!.17g', {column}) END"
             return f"CASE typeof({column}) WHEN 'real' THEN {exact} WHEN 'blob' THEN hex({column}) ELSE {text} END"
-        if self.name in _MYSQL and isinstance(kind, BinaryType):
+        if self.is_mysql and isinstance(kind, BinaryType):
             return f"HEX({column})"
-        if self.name in _MYSQL and isinstance(kind, FloatType | BooleanType | IntegralType):
+        if self.is_mysql and isinstance(kind, FloatType | BooleanType | IntegralType):
             return self.text(f"({column} + {'0e0' if isinstance(kind, FloatType) else '0'})")
         if self.name == "postgresql" and isinstance(kind, BinaryType):
             return f"CASE CAST(pg_typeof({column}) AS TEXT) WHEN 'bytea' THEN upper(substr({text}, 3)) ELSE {text} END"

@@ -19,7 +19,9 @@ from etl.sources.dialect import SQLITE, Dialect, dialect_of
 
 _MYSQL = {
     "driver": "com.mysql.cj.jdbc.Driver",
-    "sessionVariables": "time_zone='+00:00'",  # a TIMESTAMP is shown in the session's zone
+    # A TIMESTAMP is shown in the session's zone. What forbids to write is called otherwise by MariaDB, which skips comments with
+    # versions that only MySQL has. It stands here and not in a statement before each read: Spark looks at columns without one.
+    "sessionVariables": "time_zone='+00:00' /*M!,tx_read_only=1*/ /*!50720,transaction_read_only=1*/",
     "connectTimeout": "10000",
     "socketTimeout": "300000",
 }
@@ -47,9 +49,9 @@ class Database:
         """How to speak to it."""
         return dialect_of(self.url)
 
-    def types(self, spark: SparkSession, table: str) -> dict[str, DataType]:
-        """The columns that ``table`` has, in order; raises SourceError."""
-        query = f"SELECT * FROM {self.place(table)} WHERE 1 = 0"  # noqa: S608 — names are quoted
+    def types(self, spark: SparkSession, table: str, place: str) -> dict[str, DataType]:
+        """The columns of what stands behind FROM as ``place``, in order; raises SourceError naming ``table``."""
+        query = f"SELECT * FROM {place} WHERE 1 = 0"  # noqa: S608 — names are quoted, and a query is checked
         with self.failures(table):
             schema = spark.read.format("jdbc").options(**self._options(), query=query).load().schema
         return {one.name: one.dataType for one in schema}

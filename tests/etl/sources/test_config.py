@@ -9,7 +9,7 @@ from core.errors import ConfigError
 from core.settings import Settings
 from core.storage.local import LocalStorage
 from etl.downloads.urls import parse_url
-from etl.sources.config import SourceConfig, open_source
+from etl.sources.config import SourceConfig, each_source, open_source
 from etl.sources.database import DatabaseSource
 from etl.sources.download import DownloadSource
 from etl.sources.files import FileSource
@@ -21,6 +21,10 @@ from etl.sources.topic import TopicSource
 
 class Document(Strict):
     source: SourceConfig
+
+
+class Documents(Strict):
+    sources: dict[str, SourceConfig]
 
 
 def opened(home: Path, settings: dict[str, Any] | None = None, **source: Any) -> object:
@@ -80,6 +84,44 @@ def test_postgresql_is_named_by_its_url_and_given_its_own_password(tmp_path: Pat
         with pytest.raises(ConfigError, match=r"a URL holds no password|write postgresql://USER@HOST:PORT/NAME") as caught:
             opened(tmp_path, OWN, url=url, **there)
         assert "secret@" not in caught.value.message
+
+
+SQLITE = {"kind": "database", "url": "sqlite:///a.db"}
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({}, "name one of 'table', 'tables' and 'query'"),
+        ({"table": "t", "query": "SELECT 1", "watermark": "id"}, "name one of"),
+        ({"tables": ["t", "T"], "watermark": "id"}, "'tables' names one twice"),
+        ({"table": "t"}, "name a 'watermark', or say 'mode: whole'"),
+        ({"table": "t", "mode": "whole", "watermark": "id"}, "read whole has no 'watermark'"),
+        ({"table": "t", "mode": "whole", "interval": "at"}, "leave it out with 'mode: whole'"),
+        ({"table": "t", "watermark": "id", "partition": {"column": "id", "count": 2}}, "'partition' is for 'mode: whole'"),
+        (
+            {"table": "t", "mode": "whole", "partition": {"column": "id", "count": 1}},
+            "partition.count.*greater than or equal to 2",
+        ),
+        ({"table": "t", "mode": "whole", "parameters": {"a": 1}}, "'parameters' belong to a 'query'"),
+        ({"query": "SELECT 1; DELETE FROM t", "mode": "whole"}, "one SELECT, without ';'"),
+        ({"query": "SELECT :a", "mode": "whole"}, "asks for a parameter 'a'"),
+    ],
+)
+def test_a_database_that_makes_no_sense_is_refused(tmp_path: Path, given: dict[str, Any], reason: str):
+    with pytest.raises(ConfigError, match=f"p.yaml: key 'source.*{reason}"):
+        opened(tmp_path, **SQLITE, **given)
+
+
+def test_several_tables_are_a_source_each(tmp_path: Path):
+    both = {"shop": {**SQLITE, "tables": ["Orders", "public.items"], "watermark": "id"}, "log": {"kind": "log", "folder": "l"}}
+    found = each_source(validate({"sources": both}, Documents, "p.yaml").sources)
+    assert list(found) == ["shop_orders", "shop_public_items", "log"]
+    opened_as = [open_source(found[name], Settings(root=tmp_path, home=tmp_path)) for name in list(found)[:2]]
+    assert opened_as == [DatabaseSource(f"sqlite:///{tmp_path}/a.db", name, "id") for name in ("Orders", "public.items")]
+    twice = {**both, "shop_orders": {"kind": "log", "folder": "l"}}
+    with pytest.raises(ValueError, match="two sources are called 'shop_orders'"):
+        each_source(validate({"sources": twice}, Documents, "p.yaml").sources)
 
 
 def test_a_topic_is_looked_for_on_the_platforms_servers_unless_others_are_named(tmp_path: Path):
@@ -144,7 +186,7 @@ def test_a_download_may_go_where_it_is_told_with_the_secret_it_names(tmp_path: P
         ({"kind": "database", "url": "mysql://a@h", "table": "t", "watermark": "id"}, "write mysql://USER@HOST:PORT/NAME"),
         ({"kind": "database", "url": "mysql://h/x", "table": "t", "watermark": "id"}, "write mysql://USER@HOST:PORT/NAME"),
         ({"kind": "database", "url": "jdbc:x:y", "table": "t", "watermark": "i", "columns": []}, "at least one"),
-        ({"kind": "database", "url": "jdbc:x:y", "table": "t"}, "watermark' is missing"),
+        ({"kind": "database", "url": "jdbc:x:y", "table": "t"}, "name a 'watermark'"),
         ({**DOWNLOAD, "url": "ftp://files.example/a"}, "only http:// and https:// are fetched"),
         ({**DOWNLOAD, "url": "https://ann:pw@files.example/a"}, "a URL holds no user and no password"),
         ({**DOWNLOAD, "url": "http://0x7f000001/a"}, "odd spelling"),

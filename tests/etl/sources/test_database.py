@@ -1,19 +1,32 @@
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
 
+from core.contracts import TableName
 from core.errors import ConfigError, SourceError
+from core.lake.catalog import Lake
+from core.lake.tables import read_table
+from core.settings import Settings
+from etl.ingest import ingest
+from etl.sources.config import DatabaseConfig, open_source
 from etl.sources.database import DatabaseSource
-from etl.sources.source import Plan
+from etl.sources.source import Plan, Source
+from etl.sources.statement import Parameter
 
 Build = Callable[[str, list[tuple[object, ...]]], str]
 KEYED = "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT)"
 
 
-def read(spark: SparkSession, source: DatabaseSource, plan: Plan) -> list[tuple[int, dict[str, str | None]]]:
+def opened(**given: Any) -> Any:
+    return open_source(DatabaseConfig(**given), Settings(root=Path("/")))
+
+
+def read(spark: SparkSession, source: Source, plan: Plan) -> list[tuple[int, dict[str, str | None]]]:
     return [(row._offset, json.loads(bytes(row.value))) for row in source.read(spark, plan).orderBy("_offset").collect()]
 
 
@@ -123,3 +136,60 @@ def test_no_password_stands_in_an_error(spark: SparkSession):
     with pytest.raises(SourceError) as caught:
         DatabaseSource(url, "t", "id").plan(lambda: spark, None)
     assert "secret" not in caught.value.message
+
+
+def test_a_query_is_read_on_by_its_watermark_with_its_parameters(
+    spark: SparkSession, database: Build, literals: tuple[str, dict[str, Parameter], dict[str, str | None]]
+):
+    query, parameters, expected = literals
+    url = database(KEYED, [(1, "a"), (2, "b"), (3, "a")])
+    given = {"kind": "database", "url": url, "watermark": "id"}
+    text = "SELECT id, upper(name) AS big FROM t WHERE name IN (:names)"
+    source = opened(**given, query=text, parameters={"names": ["a", "c'"]})
+    plan = source.plan(lambda: spark, None)
+    assert read(spark, source, plan) == [(1, {"id": "1", "big": "A"}), (3, {"id": "3", "big": "A"})]
+    assert {row._source for row in source.read(spark, plan).collect()} == {"query"}
+    database("SELECT 1", [(4, "c'"), (5, "d")])
+    assert read(spark, source, source.plan(lambda: spark, plan.position)) == [(4, {"id": "4", "big": "C'"})]
+    every = opened(**given, query=query, parameters=parameters)
+    assert read(spark, every, every.plan(lambda: spark, None)) == [(1, expected)]
+    with pytest.raises(SourceError, match=r"table 'query' cannot be read.*no such table: tt"):
+        opened(**given, query="SELECT id FROM tt").plan(lambda: spark, None)
+
+
+def test_a_table_that_is_read_whole_is_a_snapshot_whenever_its_rows_are_others(
+    spark: SparkSession, tmp_path: Path, database: Build
+):
+    # given
+    lake, into = Lake(tmp_path / "lake"), TableName.parse("raw.t")
+    url = database("CREATE TABLE t (name TEXT, n INTEGER)", [("a", 1), ("a", 1), ("b", None), ("c", -900)])
+
+    def land(**more: object) -> int:
+        source = opened(kind="database", url=url, table="t", mode="whole", **more)
+        return ingest(lambda: spark, lake, source, into, app="t").rows
+
+    # when
+    assert [land(), land(partition={"column": "n", "count": 3})] == [4, 0]
+    database("DELETE FROM t WHERE n = 1", [])
+    assert [land(partition={"column": "n", "count": 3}), land()] == [2, 0]
+    database("UPDATE t SET name = 'd'", [])
+    assert land() == 2
+    database("DELETE FROM t", [])
+    assert land() == 0
+    # then
+    rows = read_table(spark, lake, into).collect()
+    assert len({(row._source, row._offset) for row in rows}) == len(rows) == 8
+    kept = sorted((row._source, json.loads(bytes(row.value))["name"]) for row in rows)
+    assert kept == [*(("t@1", name) for name in "aabc"), ("t@2", "b"), ("t@2", "c"), ("t@3", "d"), ("t@3", "d")]
+
+
+def test_a_snapshot_that_was_planned_is_the_one_that_is_read(spark: SparkSession, database: Build):
+    source = opened(kind="database", url=database(KEYED, [(1, "a")]), table="t", mode="whole", columns=["name"])
+    plan = source.plan(lambda: spark, None)
+    database("SELECT 1", [(2, "later")])
+    assert [value for _, value in read(spark, source, plan)] == [{"name": "a"}]
+    other = opened(kind="database", url=source.relation.database.url, table="t", mode="whole", columns=["name"])
+    assert [value for _, value in read(spark, other, plan)] == [{"name": "a"}, {"name": "later"}]
+    database("UPDATE t SET name = 'x'", [])
+    with pytest.raises(SourceError, match="partition column 'name' of table 't' holds 'x': name one of integers"):
+        replace(source, partition=("name", 2)).plan(lambda: spark, None)

@@ -21,6 +21,11 @@ from core.settings import Settings
 from etl.ingest import ingest
 from etl.sources.config import DatabaseConfig, open_source
 from etl.sources.database import DatabaseSource
+from etl.sources.dialect import Dialect
+from etl.sources.jdbc import Database
+from etl.sources.relation import Relation
+from etl.sources.snapshots import SnapshotSource
+from etl.sources.statement import Parameter, render
 
 Execute = Callable[[str], None]
 RAW = TableName.parse("raw.t")
@@ -88,6 +93,26 @@ def test_an_interval_takes_the_rows_of_its_time(spark: SparkSession, source: Dat
         assert sorted(row._offset for row in by_time.read(spark, plan).collect()) == [2, 3]
     with pytest.raises(ConfigError, match="column 'name' is of type string: an interval needs a date or timestamp"):
         replace(source, interval="name").plan(lambda: spark, None, Interval.parse("2013-01-02"))
+
+
+def test_a_query_gets_its_parameters_and_cannot_write(
+    spark: SparkSession,
+    source: DatabaseSource,
+    mysql: Execute,
+    literals: tuple[str, dict[str, Parameter], dict[str, str | None]],
+):
+    query, parameters, expected = literals
+    asking = replace(source, table="query", query=render(query, parameters, Dialect("mysql")))
+    assert values(spark, asking) == [expected]
+    mysql("CREATE TABLE t (name VARCHAR(9) COLLATE utf8mb4_bin); ")
+    mysql("INSERT INTO t VALUES ('é'), ('e')")
+    mysql("CREATE FUNCTION taken() RETURNS INT MODIFIES SQL DATA BEGIN INSERT INTO t VALUES ('x'); RETURN 1; END")
+    text = render("SELECT 1 AS id, name FROM t WHERE name = :name", {"name": "é"}, Dialect("mysql"))
+    assert values(spark, replace(asking, query=text)) == [{"id": "1", "name": "é"}]
+    with pytest.raises(SourceError, match="READ ONLY transaction"):
+        values(spark, replace(asking, query="SELECT taken() AS id"))
+    whole = SnapshotSource(Relation(Database(source.url, source.user, source.password), "t"))
+    assert whole.read(spark, whole.plan(lambda: spark, None)).count() == 2
 
 
 def test_a_wrong_password_is_one_line_without_it(spark: SparkSession, source: DatabaseSource, mysql: Execute):

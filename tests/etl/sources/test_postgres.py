@@ -15,6 +15,8 @@ from core.lake.catalog import Lake
 from core.lake.tables import read_table
 from etl.ingest import ingest
 from etl.sources.database import DatabaseSource
+from etl.sources.dialect import Dialect
+from etl.sources.statement import Parameter, render
 from tests.postgres import Postgres
 
 RAW = TableName.parse("raw.t")
@@ -140,3 +142,23 @@ def test_a_server_that_stays_away_leaves_nothing_half_written(spark: SparkSessio
         ingest(lambda: spark, lake, nowhere, RAW, app="t", patience_s=0)
     assert "\n" not in caught.value.message
     assert not lake.exists(RAW)
+
+
+def test_a_query_gets_its_parameters_and_cannot_write(
+    spark: SparkSession,
+    source: DatabaseSource,
+    postgres: Postgres,
+    literals: tuple[str, dict[str, Parameter], dict[str, str | None]],
+):
+    query, parameters, expected = literals
+    for setting in ("on", "off"):
+        postgres.execute(f"ALTER ROLE maas SET standard_conforming_strings = {setting}")
+        given = render(query, parameters, Dialect("postgresql"))
+        assert values(spark, replace(source, table="query", query=given)) == [expected]
+    postgres.execute("""
+        ALTER ROLE maas RESET ALL; CREATE TABLE t (id int); CREATE SEQUENCE s;
+        CREATE FUNCTION taken() RETURNS int LANGUAGE SQL AS 'INSERT INTO t VALUES (1) RETURNING id'""")
+    for writing in ("nextval('s')", "taken()"):
+        with pytest.raises(SourceError, match="read-only transaction"):
+            values(spark, replace(source, table="query", query=f"SELECT {writing} AS id"))
+    assert postgres.execute("SELECT is_called, (SELECT count(*) FROM t) FROM s") == "f|0"
