@@ -20,7 +20,7 @@ _BLOCK = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Starts:
-    """Where records begin: at lines that ``pattern`` (see ``etl.sources.logs.pattern``) matches within their first 256 characters."""
+    """Where records begin: at lines that ``pattern`` (``etl.sources.logs.pattern``) matches within their first 256 characters."""
 
     pattern: str
     encoding: str = "utf-8"
