@@ -41,6 +41,7 @@ from etl.rules.checks.membership import Membership
 from etl.rules.checks.not_null import NotNull
 from etl.rules.checks.unique import Unique
 from etl.rules.checks.volume import Volume
+from etl.rules.example import Example
 from etl.rules.fields import FieldSpec, FieldType
 from etl.rules.kinds.delimited import DelimitedRule
 from etl.rules.kinds.json import JsonRule
@@ -80,6 +81,8 @@ class TableConfig(Strict):
     match: Literal["first", "all"] = "first"
     rules: tuple[Rule, ...] = Field(min_length=1)
     checks: tuple[Check, ...] = ()
+    examples: tuple[Example, ...] = ()
+    """Records that `maas rules test` tries. They are no part of what the rules are: neither of their digest nor of commits."""
     max_quarantined: float = Field(default=1.0, ge=0, le=1)
     """The step stops, with nothing written, when a greater share of the new records is quarantined."""
     quarantine_raw: Literal["kept", "dropped"] = "kept"
@@ -89,6 +92,8 @@ class TableConfig(Strict):
     def _fits(self) -> Self:
         if self.source.layer is not Layer.RAW or self.into.layer is not Layer.EXTRACTED:
             raise ValueError("rules lead from a table raw.NAME into a table extracted.NAME")
+        for example in self.examples:
+            example.check(self.types(), [rule.name for rule in self.rules])
         check_names([(rule.name, rule.specs) for rule in self.rules], [(c.name, getattr(c, "columns", ())) for c in self.checks])
         masks = self.masks()
         for check in self.checks:
@@ -160,7 +165,7 @@ class TableRules:
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-able form without the keys, read back by ``from_json``."""
-        return {"rule_set": self.rule_set, "table": self.config.model_dump(mode="json", by_alias=True)}
+        return {"rule_set": self.rule_set, "table": self.config.model_dump(mode="json", by_alias=True, exclude={"examples"})}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any], keys: Mapping[str, SecretStr] | None = None) -> Self:
@@ -218,6 +223,7 @@ def read_rules(name: str, file: RuleFile, where: str, keys: Mapping[str, SecretS
 
 def _digest(file: RuleFile) -> str:
     # without what is as it is by default: a key that a later version of the platform knows changes no digest
-    content = file.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    examples = {"tables": {"__all__": {"examples"}}}
+    content = file.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude=examples)
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
