@@ -72,7 +72,20 @@ def preview(
     """
     raw = read_table(spark, lake, rules.source)
     newest = raw.orderBy(F.col("_batch").desc(), F.col("_offset").desc(), "_source").limit(records)
-    with spark_failures(rules.source), _kept(newest) as sample, _kept(_tried(sample, rules)) as after:
+    return _compare(newest, rules, current, examples)
+
+
+def shadow(spark: SparkSession, lake: Lake, rules: TableRules, current: TableRules, *, after: int, upto: int) -> Preview:
+    """What ``rules`` make of the raw batches ``after`` < batch ≤ ``upto`` beside what ``current`` rules make of them.
+
+    Raises as ``preview``.
+    """
+    batch = F.col("_batch")
+    return _compare(read_table(spark, lake, rules.source).where((batch > after) & (batch <= upto)), rules, current, 0)
+
+
+def _compare(records: DataFrame, rules: TableRules, current: TableRules | None, examples: int) -> Preview:
+    with spark_failures(rules.source), _kept(records) as sample, _kept(_tried(sample, rules)) as after:
         if current is None:
             return Preview(rules.into, _outcome(after))
         with _kept(_tried(sample, current)) as before:
@@ -93,9 +106,10 @@ def _kept(rows: DataFrame) -> Iterator[DataFrame]:
 def _tried(raw: DataFrame, rules: TableRules) -> DataFrame:
     """Each row that a record gives, by its place ``_at``.
 
-    With its ``rule`` (null when quarantined), its ``reason`` (null for a row), and what it became, as ``text``.
+    With its ``rule`` (null when quarantined), its ``reason`` (null for a row), and what it became, as ``text``, which leaves null
+    fields out and has the others by name: a row is not another one because rules know a field that it has not.
     """
-    row = F.to_json(F.struct(*rules.config.types()), {"ignoreNullFields": "false"})
+    row = F.to_json(F.struct(*sorted(rules.config.types())), {"ignoreNullFields": "true"})
     reason, message = F.col("_problem.reason"), F.col("_problem.message")
     found = classify(raw, rules)
     return found.select(

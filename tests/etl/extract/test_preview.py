@@ -53,9 +53,16 @@ def test_other_rules_are_held_against_the_current_ones_record_by_record(spark, l
     ]
 
 
-def test_the_same_rules_change_nothing(spark, lake, land, strict) -> None:
-    land("raw.lines", 1, [b"a=1", b"junk", b"\xff"])
+def test_the_same_rules_change_nothing_and_a_new_field_changes_the_rows_that_have_it(spark, lake, land, rules, strict) -> None:
+    land("raw.lines", 1, [b"a=1", b"junk", b"\xff", b"at=noon"])
+    fields = "{at: {type: string}, key: {type: string}}"
+    more = f"      - {{name: time, kind: regex, pattern: '(?<key>at)=(?<at>noon)', fields: {fields}}}\n"
+    wider = RULES.replace("    rules:\n", f"    rules:\n{more}").replace("PATTERN", r"(?<key>\w+)=(?<number>\d+)")
+
     assert preview(spark, lake, strict, strict, records=100).changed == 0
+    assert preview(spark, lake, rules(wider.replace("TYPE", "int")).tables[0], strict, records=100).examples == [
+        Change("batch-1", 3, "no_rule: no rule takes the record 'at=noon'", '{"at":"noon","key":"at"}')
+    ]
 
 
 def test_nothing_is_written(spark, lake, land, strict, rules) -> None:
