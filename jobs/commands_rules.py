@@ -9,9 +9,10 @@ from typing import Annotated
 import typer
 
 from core.settings import load_settings
-from jobs import commands_versions
+from jobs import commands_trials, commands_versions
 
 app = typer.Typer(help="Find, check and try rules, and say which version of them runs.", no_args_is_help=True)
+commands_trials.add_to(app)
 commands_versions.add_to(app)
 
 Profile = Annotated[str | None, typer.Option("--profile", help="Folder of conf/ whose settings apply (default: local).")]
@@ -72,9 +73,24 @@ def discover(
     table: Annotated[str | None, typer.Option(help="The raw table that the rules will read (default: raw.FILE).")] = None,
     records: Annotated[int, typer.Option(min=2, help="How many records are looked at, without Spark.")] = 100_000,
     everything: Annotated[bool, typer.Option("--all", help="Look at all records, in Spark; --records is not asked.")] = False,
+    pipeline: Annotated[
+        str | None,
+        typer.Option(help="Make a pipeline of this name for the file, with the rules as its draft, and print no rules."),
+    ] = None,
     profile: Profile = None,
 ) -> None:
     """Print a file of rules for records that nobody has described: found by statistics."""
     from jobs.discover import discover as find
 
-    typer.echo(find(load_settings(profile=profile), source, table=table, records=None if everything else records), nl=False)
+    settings = load_settings(profile=profile)
+    if pipeline is None:
+        typer.echo(find(settings, source, table=table, records=None if everything else records), nl=False)
+        return
+    from core.errors import SourceError
+    from jobs.new_pipeline import start_pipeline
+
+    if not Path(source).is_file():
+        raise SourceError(f"{source} is no file: --pipeline makes a pipeline for a file")
+    text = find(settings, source, table=table or f"raw.{pipeline}", records=None if everything else records)
+    for line in start_pipeline(settings, pipeline, Path(source), text):
+        typer.echo(line)

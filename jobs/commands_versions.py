@@ -16,11 +16,15 @@ Profile = Annotated[str | None, typer.Option("--profile", help="Folder of conf/ 
 Name = Annotated[str, typer.Argument(help="Name of a rule set, as pipelines name it.")]
 Version = Annotated[int | None, typer.Argument(min=1, help="Number of a version (default: the newest).")]
 
+_LOOKED_AT = 10_000
+"""Journal entries."""
+
 
 def add_to(app: typer.Typer) -> None:
     """Add these commands to those of ``maas rules``."""
     for command in (push, shadow, activate, rollback, retire, history, diff):
         app.command()(command)
+    app.command("shadow-report")(shadow_report)
 
 
 def push(
@@ -74,6 +78,29 @@ def history(name: Name, profile: Profile = None) -> None:
     with open_database(load_settings(profile=profile)) as database:
         versions = Configurations(database).history(RULES, name)
         show_history(console(), versions, Lifecycle(database).standing(name))
+
+
+def shadow_report(name: Name, profile: Profile = None) -> None:
+    """Say what the version in shadow would have made of all records that were extracted since it is there."""
+    from core.database.lifecycle import Lifecycle
+    from core.errors import ConfigError
+    from core.journal.places import open_journal
+    from jobs.rules import open_database
+    from jobs.shadow import collect
+    from jobs.show import console
+    from jobs.show_rules import show_trials
+
+    settings = load_settings(profile=profile)
+    with open_database(settings) as database:
+        version = Lifecycle(database).standing(name).shadow
+    if version is None:
+        raise ConfigError(f"rules {name!r} have no version in shadow: `maas rules shadow {name} VERSION` puts one there")
+    journal = open_journal(settings)
+    try:
+        trials = collect(journal.newest(limit=_LOOKED_AT), name, version)
+    finally:
+        journal.close()
+    show_trials(console(), f"rules {name} version {version}", trials)
 
 
 def diff(name: Name, old: int, new: int, profile: Profile = None) -> None:

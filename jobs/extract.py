@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from etl.extract import Extracted, extract, is_current
 from etl.replay import finish, is_pending
 from jobs.context import Context, Report, step_main
 from jobs.pipeline import Loaded
+from jobs.shadow import SHADOW, try_shadow
 
 
 def extract_tables(context: Context) -> Report:
     """Turn new raw rows of each table of the rule set into typed rows; what no rule takes goes to quarantine."""
-    lines, facts = _in_force(context.loaded), {}
+    lines, facts = _in_force(context.loaded), dict[str, Any]()
     for rules in context.loaded.rules.tables:
         context.progress(f"{rules.source} → {rules.into}")
         app = context.app("extract", rules.into)
@@ -21,6 +24,10 @@ def extract_tables(context: Context) -> Report:
         taken = f"{done.rows:,}" if not rules.config.is_many else f"{done.rows_in - done.quarantined:,} ({done.rows:,} rows)"
         lines.append(f"{rules.into}: {done.rows_in:,} in = {taken} out + {done.quarantined:,} quarantined")
         facts[str(rules.into)] = {"in": done.rows_in, "out": done.rows, "quarantined": done.quarantined, "reasons": done.reasons}
+        if done.rows_in and context.loaded.shadow is not None:
+            line, tried = try_shadow(context, context.loaded.shadow, rules, app)
+            lines.append(line)
+            facts.setdefault(SHADOW, {})[str(rules.into)] = tried
     return Report("extract", lines, facts)
 
 

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from core.contracts import TableName
     from core.database.configurations import Configuration
     from core.database.lifecycle import Standing
+    from etl.explain import Explanation, Verdict
     from etl.quarantine import Held
+    from jobs.shadow import Trial
 
 _LONGEST = 200
 
@@ -68,3 +70,40 @@ def show_history(out: Console, versions: Sequence[Configuration], standing: Stan
 
 def _time(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S}"
+
+
+def show_trials(out: Console, title: str, trials: Mapping[str, Trial]) -> None:
+    """What a version in shadow would have made of the batches it was tried on."""
+    if not trials:
+        out.print(f"{title}: no batch was extracted since it is in shadow")
+        return
+
+    def share(count: int, trial: Trial) -> str:
+        return f"{count:,} ({count / max(1, trial.records):.1%})"
+
+    rows = [
+        (table, one.batches, one.records, share(one.quarantined_now, one), share(one.quarantined, one), share(one.changed, one))
+        for table, one in trials.items()
+    ]
+    show_rows(out, title, ("table", "runs", "records", "quarantined now", "quarantined by it", "change"), rows)
+    taken = [(table, rule, share(count, one)) for table, one in trials.items() for rule, count in one.rules.most_common()]
+    show_rows(out, "rows by rule", ("table", "rule", "records"), taken)
+    for table, one in trials.items():
+        for message in dict.fromkeys(one.errors):
+            out.print(f"{table}: failed: {message}", markup=False)
+
+
+def show_explanation(out: Console, table: TableName, found: Explanation) -> None:
+    """What becomes of one record, and what each rule makes of it alone."""
+    whole = found.whole
+    out.print(f"{table}, batch {found.batch}: {_text(found.record)}", markup=False)
+    out.print(f"  taken by {whole.rule or 'no rule'}", markup=False)
+    out.print(f"  row {whole.row}" if whole.problem is None else f"  quarantined: {whole.problem}", markup=False)
+    rows = [(one.name, "takes it" if one.rule else "no", escape(_why(one))) for one in found.rules]
+    show_rows(out, "each rule alone, without checks", ("rule", "", "why"), rows)
+
+
+def _why(verdict: Verdict) -> str:
+    if verdict.unmet:
+        return "its condition 'when' does not hold"
+    return verdict.problem or verdict.row or ""

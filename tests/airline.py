@@ -64,7 +64,9 @@ def read(lake: Lake, table: str, columns: Sequence[str] | None = None) -> pa.Tab
     for place in files:
         with system.open(place, "rb") if system else Path(place).open("rb") as file:
             parts.append(pq.ParquetFile(file).read(columns=columns))
-    return pa.concat_tables(parts) if parts else pa.table({})  # a quarantine that took nothing has a commit and no file
+    return (
+        pa.concat_tables(parts, promote_options="default") if parts else pa.table({})
+    )  # a quarantine that took nothing has a commit and no file
 
 
 def content(lake: Lake, table: str, without: Collection[str]) -> pa.Table:

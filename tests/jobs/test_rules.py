@@ -14,6 +14,8 @@ from jobs.pipeline import Loaded
 from jobs.record import push
 from jobs.rules import load_in_force, move, push_rules
 from jobs.run import STEPS, steps_of
+from jobs.schedule import load_scheduling
+from jobs.scheduling.plan import make_plan
 
 ROOT = Path(__file__).parents[2]
 PIPELINE = """
@@ -100,6 +102,18 @@ def test_a_pipeline_without_a_model_ends_with_typed_tables(settings: Settings) -
     assert steps_of(load_in_force(settings, "flights")) == list(STEPS)
     with pytest.raises(ConfigError, match=r"app\.yaml: has no features, task, publish and score: its last step is extract"):
         _ = loaded.pipeline
+
+
+def test_a_pipeline_that_ends_with_typed_tables_is_scheduled_as_far_as_it_goes(settings: Settings) -> None:
+    file = settings.at_root(Path("conf/pipelines/app.yaml"))
+    file.write_text(f"{PIPELINE}schedule: {{cron: '0 3 * * *', start: 2026-01-01}}\n")
+
+    (dag,) = (dag for dag in make_plan(settings, load_scheduling(settings))["dags"] if dag["id"] == "app")
+
+    assert [task["id"] for task in dag["tasks"]] == ["ingest", "extract"]
+    file.write_text(f"{PIPELINE}schedule: {{cron: '0 3 * * *', start: 2026-01-01, retrain: true}}\n")
+    with pytest.raises(ConfigError, match="its last step is extract"):
+        make_plan(settings, load_scheduling(settings))
 
 
 def test_versions_are_moved_and_shown_by_commands(settings: Settings) -> None:

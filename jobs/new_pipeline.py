@@ -1,0 +1,51 @@
+"""A pipeline for a log that nobody has described: its file, its rules as a file and as a draft."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from core.config import validate
+from core.errors import ConfigError
+from core.settings import Settings
+from core.storage.local import LocalStorage
+from etl.rules.config import parse_rules
+from jobs.pipeline import Extraction, check_sources
+from jobs.rules import push_rules
+
+
+def start_pipeline(settings: Settings, name: str, log: Path, rules: str) -> Sequence[str]:
+    """Write ``conf/pipelines/NAME.yaml``, which reads ``log`` as it grows, and ``conf/rules/NAME.yaml``; push the rules.
+
+    Returns lines that say what is there now. Raises ConfigError when there is such a file with another text: nothing is written.
+    """
+    log = log.absolute()
+    source: dict[str, object] = {"kind": "log", "folder": str(log.parent), "pattern": log.name}
+    document: dict[str, object] = {
+        "name": name,
+        "description": f"Records of {log.name}",
+        "sources": {name: source},
+        "rules": name,
+    }
+    places = {Path(f"conf/pipelines/{name}.yaml"): _yaml(document), Path(f"conf/rules/{name}.yaml"): rules}
+    checked = validate(document, Extraction, f"pipeline {name!r}")
+    check_sources(checked, parse_rules(name, rules, f"rules {name!r}"), f"rules {name!r}")
+    for place, text in places.items():
+        file = settings.at_root(place)
+        if file.exists() and file.read_text(encoding="utf-8") != text:
+            raise ConfigError(f"{file} is there already: name another pipeline, or print the rules (without --pipeline)")
+    files = LocalStorage(settings.at_root(Path()))
+    for place, text in places.items():
+        files.write_atomic(str(place), text.encode())
+    kept, standing = push_rules(settings, settings.at_root(Path(f"conf/rules/{name}.yaml")), name)
+    return [
+        *(f"{place}: written" for place in places),
+        f"rules {name} version {kept.version}: {standing.states[kept.version]}; `maas rules activate {name}` puts it to work",
+    ]
+
+
+def _yaml(document: dict[str, object]) -> str:
+    text: str = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+    return text
