@@ -25,11 +25,12 @@ def try_file(file: Annotated[Path, typer.Argument(help="A file of rules.")], pro
     from etl.rules.config import load_rules
     from jobs.session import open_session
 
-    rules = load_rules(file)
+    settings = load_settings(profile=profile)
+    rules = load_rules(file, settings.rules.keys)
     count = sum(len(table.config.examples) for table in rules.tables)
     if not count:
         raise ConfigError(f"{file} has no examples: put some under the key 'examples' of a table")
-    session = open_session(load_settings(profile=profile), "maas rules test")
+    session = open_session(settings, "maas rules test")
     wrong = [line for table in rules.tables for line in try_examples(session, table)]
     for line in wrong:
         typer.echo(line)

@@ -60,7 +60,9 @@ def rollback(name: Name, profile: Profile = None) -> None:
     _move(profile, name, Action.ROLLBACK, None)
 
 
-def retire(name: Name, version: Version = None, profile: Profile = None) -> None:
+def retire(
+    name: Name, version: Annotated[int, typer.Argument(min=1, help="Number of a version.")], profile: Profile = None
+) -> None:
     """End the trial of a shadow, or put a draft away."""
     from core.database.lifecycle import Action
 

@@ -22,7 +22,7 @@ def start_pipeline(settings: Settings, name: str, log: Path, rules: str) -> Sequ
     Returns lines that say what is there now. Raises ConfigError when there is such a file with another text: nothing is written.
     """
     log = log.absolute()
-    source: dict[str, object] = {"kind": "log", "folder": str(log.parent), "pattern": log.name}
+    source: dict[str, object] = {"kind": "log", "folder": str(log.parent), "pattern": f"{log.name}*"}  # rotated files too
     document: dict[str, object] = {
         "name": name,
         "description": f"Records of {log.name}",

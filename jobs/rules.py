@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from core.config import read_text
 from core.database.configurations import RULES, Configuration, Configurations
 from core.database.database import Database
 from core.database.lifecycle import Action, Lifecycle, Standing, Transition
+from core.errors import ConfigError
 from core.settings import Settings
 from etl.rules.config import RuleSet, parse_rules
 from jobs.pipeline import Loaded, Shadow, check_sources, load_pipeline
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
 @contextmanager
@@ -51,8 +56,10 @@ def read_version(kept: Configuration, settings: Settings) -> RuleSet:
 
 def push_rules(settings: Settings, file: Path, name: str) -> tuple[Configuration, Standing]:
     """Check a file of rules and keep it as a version, a draft when it was none before; raises ConfigError or RuleError."""
-    text = file.read_text(encoding="utf-8")
-    parse_rules(name, text, str(file))
+    if not _NAME.fullmatch(name):
+        raise ConfigError(f"{name!r} is no name of a rule set: write lower-case letters, digits and _ (--name)")
+    text = read_text(file)
+    parse_rules(name, text, str(file), settings.rules.keys)
     with open_database(settings) as database:
         kept = Configurations(database).push(RULES, name, text)
         Lifecycle(database).move(name, Action.PUSH, kept.version)

@@ -40,7 +40,8 @@ def try_shadow(context: Context, tried: Shadow, rules: TableRules, app: str) -> 
     known = {"rules": name, "version": tried.version}
     title = f"shadow {name} version {tried.version}, {rules.into}"
     try:
-        (other,) = parse_rules(name, tried.text, f"rules {name!r} version {tried.version}").choose([str(rules.into)])
+        where = f"rules {name!r} version {tried.version}"
+        (other,) = parse_rules(name, tried.text, where, context.settings.rules.keys).choose([str(rules.into)])
         span = context.lake.facts(rules.into, app) or {}
         found = shadow(context.spark, context.lake, other, rules, after=span["from"], upto=span["to"])
     except MaasError as error:

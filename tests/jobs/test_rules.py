@@ -80,6 +80,10 @@ def test_what_could_not_run_is_neither_kept_nor_activated(settings: Settings) ->
         push_rules(settings, bad(settings), "app")
     with pytest.raises(ConfigError, match="no rules 'app'"):
         move(settings, "app", Action.ACTIVATE, 1)
+    with pytest.raises(ConfigError, match=r"nosuch\.yaml: no such file"):
+        push_rules(settings, Path("nosuch.yaml"), "app")
+    with pytest.raises(ConfigError, match="'My rules' is no name of a rule set"):
+        push_rules(settings, write(settings, "a"), "My rules")
     # a version that reads what the pipeline has not
     other = write(settings, "a")
     other.write_text(other.read_text().replace("raw.app", "raw.other"))
