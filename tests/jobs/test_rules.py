@@ -1,21 +1,27 @@
 """Which rules a pipeline runs with: a file until a version was activated, then that version."""
 
 import shutil
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from core.database.lifecycle import Action
 from core.errors import ConfigError, RuleError
+from core.journal.journal import Entry
 from core.settings import Settings, load_settings
 from jobs import commands_rules
-from jobs.pipeline import Loaded
+from jobs.context import Context
+from jobs.pipeline import Loaded, Shadow
 from jobs.record import push
 from jobs.rules import load_in_force, move, push_rules
 from jobs.run import STEPS, steps_of
 from jobs.schedule import load_scheduling
 from jobs.scheduling.plan import make_plan
+from jobs.shadow import SHADOW, collect, try_shadow
 
 ROOT = Path(__file__).parents[2]
 PIPELINE = """
@@ -106,6 +112,31 @@ def test_a_pipeline_without_a_model_ends_with_typed_tables(settings: Settings) -
     assert steps_of(load_in_force(settings, "flights")) == list(STEPS)
     with pytest.raises(ConfigError, match=r"app\.yaml: has no features, task, publish and score: its last step is extract"):
         _ = loaded.pipeline
+
+
+def test_a_shadow_that_fails_says_so_stops_nothing_and_is_reported(settings: Settings) -> None:
+    loaded = load_in_force(settings, "app")
+    context = Context(settings, loaded, lambda _: None)
+
+    def tried(text: str) -> Mapping[str, Any]:
+        line, facts = try_shadow(context, Shadow(2, text), loaded.rules.tables[0], "app/extract")
+        assert line == f"shadow app version 2, extracted.app: failed: {facts['error']}"
+        return facts
+
+    other = tried(RULES.replace("FIELD", "a").replace("extracted.app", "extracted.other"))
+    assert other["error"] == "the rules have no table 'extracted.app': they lead into extracted.other"
+    assert "rules 'app' version 2" in tried("version: 2")["error"]
+
+    # and sums are of the runs of one version
+    good = {"rules": "app", "version": 2, "records": 10, "quarantined": 1, "quarantined_now": 4, "changed": 3}
+    entries = [
+        Entry("1", "r", "app", "extract", None, "local", "h", 1, 1.0, datetime.now(UTC), facts={SHADOW: {"extracted.app": facts}})
+        for facts in (good | {"by_rule": {"pair": 9}}, good | {"by_rule": {"pair": 8, "more": 1}}, other, good | {"version": 1})
+    ]
+    (trial,) = collect(entries, "app", 2).values()
+    assert (trial.batches, trial.records, trial.quarantined, trial.quarantined_now, trial.changed) == (3, 20, 2, 8, 6)
+    assert trial.rules == {"pair": 17, "more": 1}
+    assert trial.errors == [other["error"]]
 
 
 def test_a_pipeline_that_ends_with_typed_tables_is_scheduled_as_far_as_it_goes(settings: Settings) -> None:
