@@ -68,11 +68,14 @@ def preview(
 
 
 @app.command()
-def discover(
+def discover(  # noqa: PLR0917 — the options of a command
     source: Annotated[str, typer.Argument(help="A raw table, as raw.name, or a text file.")],
     table: Annotated[str | None, typer.Option(help="The raw table that the rules will read (default: raw.FILE).")] = None,
     records: Annotated[int, typer.Option(min=2, help="How many records are looked at, without Spark.")] = 100_000,
     everything: Annotated[bool, typer.Option("--all", help="Look at all records, in Spark; --records is not asked.")] = False,
+    kind: Annotated[
+        str | None, typer.Option(help="json, delimited, keyvalue, separated, fixed or log (default: what explains most).")
+    ] = None,
     pipeline: Annotated[
         str | None,
         typer.Option(help="Make a pipeline of this name for the file, with the rules as its draft, and print no rules."),
@@ -81,16 +84,17 @@ def discover(
 ) -> None:
     """Print a file of rules for records that nobody has described: found by statistics."""
     from jobs.discover import discover as find
+    from jobs.discover import kind_of
 
-    settings = load_settings(profile=profile)
+    settings, looked_at = load_settings(profile=profile), None if everything else records
     if pipeline is None:
-        typer.echo(find(settings, source, table=table, records=None if everything else records), nl=False)
+        typer.echo(find(settings, source, table=table, records=looked_at, kind=kind_of(kind)), nl=False)
         return
     from core.errors import SourceError
     from jobs.new_pipeline import start_pipeline
 
     if not Path(source).is_file():
         raise SourceError(f"{source} is no file: --pipeline makes a pipeline for a file")
-    text = find(settings, source, table=table or f"raw.{pipeline}", records=None if everything else records)
+    text = find(settings, source, table=table or f"raw.{pipeline}", records=looked_at, kind=kind_of(kind))
     for line in start_pipeline(settings, pipeline, Path(source), text):
         typer.echo(line)

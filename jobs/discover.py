@@ -3,49 +3,68 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from core.contracts import Layer, TableName
-from core.errors import SourceError
+from core.errors import ConfigError, SourceError
 from core.lake.catalog import Lake
 from core.settings import Settings
 from etl.discovery import records as found
+from etl.discovery.choose import TRIED, Kind, choose, proposal_of
+from etl.discovery.documents.survey import Documents
 from etl.discovery.draft import draft
-from etl.discovery.rules import propose_from
 from etl.discovery.survey import Survey
 
 
-def discover(settings: Settings, source: str, *, table: str | None, records: int | None) -> str:
+def discover(settings: Settings, source: str, *, table: str | None, records: int | None, kind: Kind | None = None) -> str:
     """The text of the file for a raw table or a text file.
 
-    ``table`` is the raw table that the rules of a text file will read; ``records`` how many are looked at (None: all, in Spark).
-    Raises SourceError, TableError or StorageError.
+    ``table`` is the raw table that the rules of a text file will read; ``records`` how many are looked at (None: all, in Spark);
+    ``kind`` what they are taken for (None: what explains them best). Raises SourceError, TableError or StorageError.
     """
     is_table = source.startswith(f"{Layer.RAW}.") and not Path(source).exists()
     raw = TableName.parse(source if is_table else table or f"{Layer.RAW}.{_table_name(Path(source))}")
     place = raw if is_table else Path(source)
-    survey = _survey_all(settings, place) if records is None else _survey_first(settings, place, records)
-    if not survey.records:
+    first, header = _first(settings, place, records or TRIED)
+    if not first:
         raise SourceError(f"{source} holds no record that is text: there is nothing to find rules in")
-    return draft(propose_from(survey), raw, TableName(Layer.EXTRACTED, raw.name))
+    chosen = choose(first, header, may_begin_with_header=not is_table, kind=kind)
+    if records is None:
+        sketch = _look_at_all(settings, place, chosen.make)
+    else:
+        sketch = chosen.make()
+        sketch.add(first)
+    proposal = proposal_of(sketch)
+    if proposal is None:
+        raise SourceError(
+            f"{source}: no rule can be made of its {sketch.records:,} records as {chosen.kind}: name another --kind"
+        )
+    return draft(proposal.noted(chosen.reason), raw, TableName(Layer.EXTRACTED, raw.name))
 
 
-def _survey_first(settings: Settings, place: TableName | Path, records: int) -> Survey:
-    survey = Survey()
-    survey.add(found.of_file(place, records) if isinstance(place, Path) else found.of_table(Lake.of(settings), place, records))
-    return survey
+def kind_of(text: str | None) -> Kind | None:
+    """The kind of that name; raises ConfigError for another."""
+    if text is not None and text not in set(Kind):
+        raise ConfigError(f"--kind {text!r}: kinds are {', '.join(Kind)}")
+    return None if text is None else Kind(text)
 
 
-def _survey_all(settings: Settings, place: TableName | Path) -> Survey:
+def _first(settings: Settings, place: TableName | Path, records: int) -> tuple[found.Records, str | None]:
+    if isinstance(place, Path):
+        return found.of_file(place, records), None
+    lake = Lake.of(settings)
+    return found.of_table(lake, place, records), found.header_of(lake, place)
+
+
+def _look_at_all(settings: Settings, place: TableName | Path, make: Callable[[], Survey | Documents]) -> Survey | Documents:
     from etl.discovery.distributed import sketch_file, sketch_table
     from jobs.session import open_session
 
     lake = Lake.of(settings)
-    if isinstance(place, TableName):
-        lake.check(place)
     spark = open_session(settings, "maas rules discover")
     try:
-        return sketch_file(spark, place, Survey) if isinstance(place, Path) else sketch_table(spark, lake, place, Survey)
+        return sketch_file(spark, place, make) if isinstance(place, Path) else sketch_table(spark, lake, place, make)
     finally:
         spark.stop()
 

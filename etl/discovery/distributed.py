@@ -43,36 +43,36 @@ class Sketch(Protocol):
 S = TypeVar("S", bound=Sketch)
 
 
-def sketch_table(spark: SparkSession, lake: Lake, table: TableName, kind: type[S]) -> S:
+def sketch_table(spark: SparkSession, lake: Lake, table: TableName, make: Callable[[], S]) -> S:
     """A sketch of all records of a raw table. Raises TableError when there is none, StorageError when it cannot be read."""
     rows = read_table(spark, lake, table).select("_offset", "value")
     with spark_failures(table):
-        return _sketch(rows, kind, _of_rows)
+        return _sketch(rows, make, _of_rows)
 
 
-def sketch_file(spark: SparkSession, path: Path, kind: type[S]) -> S:
+def sketch_file(spark: SparkSession, path: Path, make: Callable[[], S]) -> S:
     """A sketch of all lines of a text file that every executor can read, each task a part of it. Raises SourceError."""
     with as_ours(path):
         size = path.stat().st_size
     parts = spark.sparkContext.defaultParallelism
     numbers = spark.range(parts, numPartitions=parts)
     with spark_failures(TableName.parse("raw.file")):
-        return _sketch(numbers, kind, partial(_of_part, path.absolute(), size, parts))
+        return _sketch(numbers, make, partial(_of_part, path.absolute(), size, parts))
 
 
-def _sketch(rows: DataFrame, kind: type[S], read: Callable[[pa.RecordBatch], Iterator[tuple[int, str]]]) -> S:
+def _sketch(rows: DataFrame, make: Callable[[], S], read: Callable[[pa.RecordBatch], Iterator[tuple[int, str]]]) -> S:
     """As many states as tasks run at once, however many partitions there are: what the driver merges is bounded too."""
     tasks = rows.coalesce(rows.sparkSession.sparkContext.defaultParallelism)
-    made = kind()
-    for row in tasks.mapInArrow(partial(_states, kind, read), _STATE).collect():
-        made.merge(kind.from_bytes(bytes(row["state"])))
+    made = make()
+    for row in tasks.mapInArrow(partial(_states, make, read), _STATE).collect():
+        made.merge(made.from_bytes(bytes(row["state"])))
     return made
 
 
 def _states(
-    kind: type[Sketch], read: Callable[[pa.RecordBatch], Iterator[tuple[int, str]]], batches: Iterable[pa.RecordBatch]
+    make: Callable[[], Sketch], read: Callable[[pa.RecordBatch], Iterator[tuple[int, str]]], batches: Iterable[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
-    made = kind()
+    made = make()
     for batch in batches:
         made.add(read(batch))
     yield pa.RecordBatch.from_pydict({"state": pa.array([made.to_bytes()], pa.binary())})

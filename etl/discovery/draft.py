@@ -23,17 +23,18 @@ def draft(proposal: Proposal, source: TableName, into: TableName) -> str:
     header += [f"# no safe pattern: {_shown(template.text)} ({template.lines:,} lines)" for template in proposal.left_out]
     body = ["version: 1", "tables:", f"  - from: {source}", f"    into: {into}", "    rules:"]
     for candidate in proposal.candidates:
-        body += [f"      # {line}" for line in _reasons(candidate)]
-        body += textwrap.indent(_yaml([candidate.rule]), " " * 6).splitlines()
+        body += [f"      # {line}" for line in reasons(candidate)]
+        body += textwrap.indent(to_yaml([candidate.rule]), " " * 6).splitlines()
     if proposal.constraints:
         body.append("    checks:")
     for constraint in proposal.constraints:
         body.append(f"      # {constraint.reason}")
-        body += textwrap.indent(_yaml([constraint.check]), " " * 6).splitlines()
+        body += textwrap.indent(to_yaml([constraint.check]), " " * 6).splitlines()
     return "\n".join([*header, *body, ""])
 
 
-def _reasons(candidate: Candidate) -> list[str]:
+def reasons(candidate: Candidate) -> list[str]:
+    """What speaks for a rule, as lines."""
     share, right = f"{candidate.coverage:.1%}", f"{candidate.precision:.1%}"
     measured = f"{candidate.support:,} records; takes {share} of those held out, {right} of them rightly"
     return [measured, *(f"  {_shown(example)}" for example in candidate.examples[:1])]
@@ -45,6 +46,7 @@ def _shown(text: str) -> str:
     return plain if len(plain) <= _WIDTH else f"{plain[: _WIDTH - 1]}…"
 
 
-def _yaml(document: Any) -> str:
+def to_yaml(document: Any) -> str:
+    """YAML as rule files have it."""
     text: str = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=1_000_000)
     return text

@@ -30,6 +30,15 @@ def of_table(lake: Lake, table: TableName, most: int) -> Records:
     return list(islice(texts(_values(lake, table)), most))
 
 
+def header_of(lake: Lake, table: TableName) -> str | None:
+    """The header line that the first records of a raw table came with, if they did."""
+    for place in lake.snapshot(table).files:
+        for batch in pq.ParquetFile(io.BytesIO(lake.files.read(place))).iter_batches(columns=["_header"], batch_size=1):
+            value = batch.column(0)[0].as_py()
+            return next((text for _, text in texts([(0, value)])), None) if value is not None else None
+    return None
+
+
 @contextmanager
 def as_ours(path: Path) -> Iterator[None]:
     """Raise what a file raises in the block as SourceError."""

@@ -1,0 +1,1 @@
+"""Profiles of columns, and the checks that they suggest."""

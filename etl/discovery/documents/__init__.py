@@ -1,0 +1,1 @@
+"""Records that are JSON objects: their schema in one pass, and a rule for them."""
