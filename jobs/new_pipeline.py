@@ -17,7 +17,6 @@ from etl.rules.kinds.json import JsonRule
 from jobs.pipeline import Extraction, check_sources
 from jobs.rules import push_rules
 
-
 _FORMATS: dict[type, str] = {JsonRule: "jsonl", DelimitedRule: "csv"}
 
 
