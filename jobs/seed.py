@@ -22,8 +22,9 @@ from core.errors import ConfigError, SourceError, StorageError
 from core.settings import Settings
 from core.storage.local import LocalStorage
 from core.storage.storage import Entry, Storage
-from etl.sources.config import FilesConfig, LogConfig, open_source
+from etl.sources.config import open_source
 from etl.sources.database import DatabaseSource
+from etl.sources.file_config import FilesConfig, LogConfig
 from etl.sources.files import FileSource
 from etl.sources.topic import TopicSource
 from jobs.pipeline import load_pipeline

@@ -27,7 +27,8 @@ from core.storage.local import LocalStorage
 from etl.extract import extract
 from etl.ingest import ingest
 from etl.rules.config import RuleFile, TableRules, read_rules
-from etl.sources.config import LogConfig, open_source
+from etl.sources.config import open_source
+from etl.sources.file_config import LogConfig
 from etl.sources.files import FileSource
 from jobs.session import open_session
 

@@ -5,29 +5,21 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from core.config import Strict
-from core.errors import ConfigError, StorageError
+from core.errors import ConfigError
 from core.settings import Settings
-from core.storage.open import open_storage
-from core.storage.storage import compile_glob
 from etl.downloads.client import Client, Limits
 from etl.downloads.download import Download
 from etl.downloads.guard import Guard
 from etl.downloads.urls import parse_url
-from etl.rules.patterns.syntax import PatternError
 from etl.sources.database_config import DatabaseConfig, each_table, open_database
 from etl.sources.download import DownloadSource
-from etl.sources.files import FileSource
-from etl.sources.logs.multiline import Starts
-from etl.sources.logs.pattern import python_pattern
-from etl.sources.logs.plan import LogOptions
+from etl.sources.file_config import FilesConfig, LogConfig, open_files, open_folder
 from etl.sources.passwords import named_secret
 from etl.sources.records import Format
 from etl.sources.source import Source
@@ -39,60 +31,6 @@ _OWN_HEADERS = {
     *("accept", "accept-encoding", "connection", "content-length", "expect", "host", "if-modified-since", "if-none-match"),
     *("if-range", "range", "te", "trailer", "transfer-encoding", "upgrade", "user-agent"),
 }
-
-
-class _Folder(Strict):
-    folder: Path
-    """Below the home folder, or absolute."""
-    pattern: str = "**/*"
-
-    @field_validator("pattern")
-    @classmethod
-    def _compiles(cls, value: str) -> str:
-        try:
-            compile_glob(value)
-        except StorageError as error:
-            raise ValueError(error.message) from error
-        return value
-
-
-class FilesConfig(_Folder):
-    """JSON lines, CSV with a header line and text in files that only grow; all others in files that are read whole, once."""
-
-    kind: Literal["files"]
-    format: Literal["jsonl", "csv", "text", "json", "xml", "parquet", "avro"]
-    record: str | None = Field(default=None, pattern=r"^[^\s<>&/=\"']{1,200}$")
-    """Of XML the name of the elements that are records."""
-
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        if (self.format == "xml") != (self.record is not None):
-            raise ValueError("format xml, and no other, needs 'record', the name of the element that is a record")
-        return self
-
-
-class LogConfig(_Folder):
-    """Text lines in files that are being written to, and rotated: a last line without its end waits for the next run.
-
-    The pattern takes files that were rotated out too: ``app.log*``.
-    """
-
-    kind: Literal["log"]
-    skip_lost: bool = False
-    """Go on where a file was cut or replaced and no other holds what it held, instead of stopping."""
-    quiet_s: float | None = Field(default=None, ge=1)
-    """The last line of a file that nobody wrote to for so many seconds is whole without its end; else it waits."""
-    starts: str | None = None
-    """A record begins at each line whose beginning matches, and has the lines until the next such line."""
-
-    @field_validator("starts")
-    @classmethod
-    def _safe(cls, value: str | None) -> str | None:
-        try:
-            _ = value is None or python_pattern(value)
-        except PatternError as error:
-            raise ValueError(f"the pattern is not taken: {error.reason}") from error
-        return value
 
 
 class KafkaConfig(Strict):
@@ -169,25 +107,12 @@ def open_source(config: AnySource, settings: Settings) -> Source:
         return _open_topic(config, settings)
     if isinstance(config, DownloadConfig):
         return _open_download(config, settings)
-    if isinstance(config, LogConfig):
-        starts = None if config.starts is None else Starts(python_pattern(config.starts))
-        logs = LogOptions(config.skip_lost, config.quiet_s, starts)
-        return replace(_open_files(config.folder, config.pattern, Format.LOG, settings), logs=logs)
-    return replace(_open_files(config.folder, config.pattern, Format(config.format), settings), record=config.record)
-
-
-def _open_files(below: Path, pattern: str, form: Format, settings: Settings, *, whole: bool = False) -> FileSource:
-    root, folder = settings.sources.root, str(below)
-    if "://" in root and not below.is_absolute():
-        place = f"{root.rstrip('/')}/{folder}"
-        needed = Settings(root=settings.root, hdfs=settings.hdfs, s3=settings.s3)  # no other secret leaves this machine
-        return FileSource(place, pattern, form, partial(open_storage, place, needed), whole)
-    return FileSource(settings.at_home(Path(root) / below), pattern, form, whole=whole)
+    return open_files(config, settings)
 
 
 def _open_download(config: DownloadConfig, settings: Settings) -> DownloadSource:
     """Every kind of storage is reached as files are; what broke off waits below the home folder of this machine."""
-    files = _open_files(config.folder, f"*.{config.format}", Format(config.format), settings, whole=True)
+    files = open_folder(config.folder, f"*.{config.format}", Format(config.format), settings, whole=True)
     secrets = {header: _secret(header, name, settings) for header, name in config.headers.items()}
     limits = Limits(body_bytes=config.max_bytes, total_s=config.timeout_s)
     token = hashlib.sha256(f"{files.folder}\n{config.url}".encode()).hexdigest()[:16]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from functools import partial
 from typing import BinaryIO
 
 from core.errors import SourceError
+from etl.sources.encodings import NarrowFile
 from etl.sources.records import Format, record_ends
 
 _BOM = b"\xef\xbb\xbf"
@@ -17,12 +19,16 @@ RANGE = 16 << 20
 
 
 def skip_mark(file: BinaryIO) -> int:
-    """The offset of the first byte of content: 3 after a UTF-8 byte order mark, else 0."""
+    """The offset of the first byte of content: 3 after a UTF-8 byte order mark, 1 unit after another one, else 0."""
+    if isinstance(file, NarrowFile):
+        return int(file.begins_with_mark())
     file.seek(0)
     return len(_BOM) if file.read(len(_BOM)) == _BOM else 0
 
 
-def read_header(file: BinaryIO, size: int, where: str, *, whole: bool = False) -> tuple[bytes | None, int]:
+def read_header(
+    file: BinaryIO, size: int, where: str, *, separator: bytes = b",", whole: bool = False
+) -> tuple[bytes | None, int]:
     """A CSV file's header line without its end, and the offset of what follows.
 
     (None, size) while the line is not finished; in a ``whole`` file, to which nothing comes any more, it is.
@@ -30,7 +36,7 @@ def read_header(file: BinaryIO, size: int, where: str, *, whole: bool = False) -
     start = skip_mark(file)
     file.seek(start)
     head = file.read(min(size - start, _BLOCK))
-    ends = record_ends(head, Format.CSV)
+    ends = record_ends(head, Format.CSV, separator)
     if len(ends) == 0:
         if size - start > _BLOCK:
             raise SourceError(f"{where}: its first line is longer than {_BLOCK} bytes: this is no CSV header")
@@ -70,13 +76,13 @@ def resume(file: BinaryIO, start: int, end: int, where: str) -> int:
     )
 
 
-def cut(file: BinaryIO, start: int, end: int, form: Format, where: str) -> Iterator[int]:
+def cut(file: BinaryIO, start: int, end: int, form: Format, where: str, *, separator: bytes = b",") -> Iterator[int]:
     """Offsets inside (start, end), each the beginning of a record, so that ranges between them hold about RANGE bytes.
 
     A quoted CSV field that lies across such a place by more than a MiB counts as damaged. Raises SourceError for a record
     longer than 128 MiB.
     """
-    find = _quoted_cut if form is Format.CSV else _line_cut
+    find = partial(_quoted_cut, separator=separator) if form is Format.CSV else _line_cut
     while end - start > RANGE:
         start = find(file, start, end, where)
         if start < end:
@@ -109,12 +115,12 @@ def _line_cut(file: BinaryIO, start: int, end: int, where: str) -> int:
     return end
 
 
-def _quoted_cut(file: BinaryIO, start: int, end: int, where: str) -> int:
+def _quoted_cut(file: BinaryIO, start: int, end: int, where: str, separator: bytes) -> int:
     size = RANGE
     while start + size < end:
         _require_short(start, start + size, where)
         file.seek(start)
-        ends = record_ends(file.read(min(size + _BLOCK, end - start)), Format.CSV)
+        ends = record_ends(file.read(min(size + _BLOCK, end - start)), Format.CSV, separator)
         near = ends[ends < size]
         if len(near):
             return start + int(near[-1]) + 1

@@ -17,8 +17,10 @@ from core.contracts import Interval
 from core.errors import SourceError, StorageError
 from core.storage.local import LocalStorage
 from core.storage.storage import Entry
-from etl.sources.cuts import cut, read_header, resume, skip_mark
+from etl.sources.encodings import UTF8
+from etl.sources.lines import Lines
 from etl.sources.logs.content import Content
+from etl.sources.logs.multiline import Starts
 from etl.sources.logs.plan import LogOptions, Moved, plan_logs
 from etl.sources.logs.sights import see_files
 from etl.sources.packing import Packing, TornFile, members, packing_of
@@ -36,7 +38,7 @@ class FileSource:
 
     With ``open_files``, which is sent to executors, they lie in the storage that it opens; ``folder`` is what messages call it.
     Files that are ``whole`` when they appear need no end of their last line, logs neither. ``record`` is the name of the XML
-    elements that are records.
+    elements that are records; for ``encoding``, ``separator``, ``columns`` and ``starts`` see ``etl.sources.lines``.
 
     A position holds, for each file, how far it was read and digests of what was. A file that went away keeps its place: when it
     comes back it goes on from there. A log is known by what it holds, whatever its name (``etl.sources.logs``); of the others, a
@@ -49,6 +51,10 @@ class FileSource:
     open_files: OpenStorage | None = None
     whole: bool = False
     record: str | None = None
+    encoding: str = UTF8
+    separator: str = ","
+    columns: tuple[str, ...] | None = None
+    starts: Starts | None = None
     logs: LogOptions = field(default_factory=LogOptions)
 
     def plan(self, session: Session, position: Position | None, interval: Interval | None = None) -> Plan:  # noqa: ARG002 — other sources need Spark and know times
@@ -74,7 +80,7 @@ class FileSource:
         for look in count(1):
             try:
                 with see_files(self.opener(), self._entries(known), known, str(self.folder)) as sights:
-                    ranges, contents = plan_logs(sights, known, self.logs, str(self.folder))
+                    ranges, contents = plan_logs(sights, known, self.logs, self.lines, str(self.folder))
                 break
             except (Moved, TornFile, StorageError):
                 if look == _LOOKS:
@@ -102,20 +108,27 @@ class FileSource:
         _require_same(file, entry, seen, where, grows=grows)
         if not grows:
             return _plan_whole(file, entry, seen, where, self.form)
-        header, body = read_header(file, entry.size, where) if self.form is Format.CSV else (None, skip_mark(file))
+        lines = self.lines.of(file, where, (seen or {}).get("encoding"))
+        header, body = lines.head(file, entry.size, where)
         start, end = max(offset, body), entry.size
         if offset:
-            start = resume(file, start, end, where)
+            start = lines.resume(file, start, end, where)
         if end <= start:
             return [], seen or {"offset": 0, "fingerprint": _fingerprint(file, 0)}
-        cuts = list(cut(file, start, end, self.form, where))
-        ranges = [Range(entry.path, a, b, header) for a, b in zip([start, *cuts], [*cuts, end], strict=True)]
-        return ranges, {"offset": end, "fingerprint": _fingerprint(file, end)}
+        edges = lines.ranges(file, start, end, where)
+        ranges = [Range(entry.path, a, b, header, encoding=lines.encoding) for a, b in edges]
+        decided = {} if lines.encoding == self.encoding else {"encoding": lines.encoding}
+        return ranges, {"offset": end, "fingerprint": _fingerprint(file, end), **decided}
+
+    @property
+    def lines(self) -> Lines:
+        """How lines become records."""
+        return Lines(self.form, self.encoding, self.separator, self.columns, self.starts)
 
     @property
     def reader(self) -> Reader:
         """What reads ranges on executors."""
-        return Reader(self.opener, str(self.folder), self.pattern, self.form, self.logs.starts, self.record)
+        return Reader(self.opener, str(self.folder), self.pattern, self.lines, self.record)
 
     @property
     def opener(self) -> OpenStorage:

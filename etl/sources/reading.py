@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import BinaryIO
 
 import numpy as np
@@ -13,12 +12,13 @@ import pyarrow as pa
 
 from core.errors import SourceError, StorageError
 from core.storage.storage import Storage
-from etl.sources.cuts import buffer_mark, cut, range_mark, read_header, skip_mark
+from etl.sources.cuts import buffer_mark, range_mark
+from etl.sources.encodings import AUTO, UTF8, resolve
 from etl.sources.formats.document import read_document
 from etl.sources.formats.markup import read_elements
-from etl.sources.logs.multiline import Starts
+from etl.sources.lines import Lines
 from etl.sources.packing import packing_of, unpack
-from etl.sources.records import Format, Records, split_records
+from etl.sources.records import Format, Records
 from etl.sources.source import RECORD, Range
 
 OpenStorage = Callable[[], Storage]
@@ -35,8 +35,7 @@ class Reader:
     open_files: OpenStorage
     folder: str
     pattern: str
-    form: Format
-    starts: Starts | None = None
+    lines: Lines
     record: str | None = None
 
     def read(self, groups: list[list[Range]], batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -51,12 +50,13 @@ class Reader:
         if packing_of(one.place) is not None:
             yield from self._read_packed(files, one)
             return
-        if not self.form.is_lines:
+        if not self.lines.form.is_lines:
             with self._opened(files, one.place) as file:
                 yield from self._read_records(one, file, one.end)
             return
         buffer = self._bytes(files, one)
-        yield from self._batches(one, one.header, one.start, buffer)
+        lines = self.lines.within(one.encoding, f"{self.folder}/{one.place}")
+        yield from _batches(one, one.header, one.start, buffer, lines)
 
     def _read_packed(self, files: Storage, one: Range) -> Iterator[pa.RecordBatch]:
         """A compressed file from its beginning; or of a log what was planned, which may be in another file by now."""
@@ -77,19 +77,14 @@ class Reader:
 
     def _read_content(self, one: Range, content: BinaryIO, end: int) -> Iterator[pa.RecordBatch]:
         where = f"{self.folder}/{one.place}"
-        if not self.form.is_lines:
+        if not self.lines.form.is_lines:
             yield from self._read_records(one, content, end)
             return
-        if one.mark is not None:
-            header, start = None, one.start
-        else:
-            header, start = (
-                read_header(content, end, where, whole=True) if self.form is Format.CSV else (None, skip_mark(content))
-            )
-        cuts = self.starts.cuts(content, start, end, where) if self.starts else cut(content, start, end, self.form, where)
-        for a, b in pairwise([start, *cuts, end]):
+        lines = self.lines.of(content, where, one.encoding if one.mark else None)
+        header, start = (None, one.start) if one.mark else lines.head(content, end, where, whole=True)
+        for a, b in lines.ranges(content, start, end, where):
             content.seek(a)
-            yield from self._batches(one, header, a, content.read(b - a))
+            yield from _batches(one, header, a, content.read(b - a), lines)
 
     def _read_records(self, one: Range, content: BinaryIO, end: int) -> Iterator[pa.RecordBatch]:
         """The records of a file that is no lines, some MiB at a time."""
@@ -108,23 +103,16 @@ class Reader:
 
     def _records(self, one: Range, content: BinaryIO, end: int) -> Iterator[tuple[int, bytes]]:
         where = f"{self.folder}/{one.place}"
-        if self.form in {Format.PARQUET, Format.AVRO}:
+        if self.lines.form in {Format.PARQUET, Format.AVRO}:
             from etl.sources.formats.rows import read_avro, read_parquet  # noqa: PLC0415 — loaded where it is used
 
-            if self.form is Format.AVRO:
+            if self.lines.form is Format.AVRO:
                 return read_avro(content, where)
             return read_parquet(content, one.start, end, where)
-        if self.form is Format.JSON:
-            return read_document(content, end, where, "utf-8")
-        return read_elements(content, where, self.record or "")
-
-    def _batches(self, one: Range, header: bytes | None, start: int, buffer: bytes) -> Iterator[pa.RecordBatch]:
-        if not buffer:
-            return
-        records = self.starts.merge(buffer) if self.starts else split_records(buffer, self.form)
-        step = max(1, len(records.starts) * _BATCH // len(buffer))
-        for at in range(0, len(records.starts), step):
-            yield _batch(one, header, Records(records.starts[at : at + step] + start, records.values.slice(at, step)))
+        encoding = resolve(self.lines.encoding, content) or UTF8
+        if self.lines.form is Format.JSON:
+            return read_document(content, end, where, encoding)
+        return read_elements(content, where, self.record or "", None if self.lines.encoding in {UTF8, AUTO} else encoding)
 
     def _bytes(self, files: Storage, one: Range) -> bytes:
         """The bytes of a range; of a log that was rotated since it was planned, from where they are now."""
@@ -165,6 +153,15 @@ class Reader:
             return
         with unpack(file, path, f"{self.folder}/{path}") as (content, _):
             yield content
+
+
+def _batches(one: Range, header: bytes | None, start: int, buffer: bytes, lines: Lines) -> Iterator[pa.RecordBatch]:
+    if not buffer:
+        return
+    records = lines.records(buffer)
+    step = max(1, len(records.starts) * _BATCH // len(buffer))
+    for at in range(0, len(records.starts), step):
+        yield _batch(one, header, Records(records.starts[at : at + step] + start, records.values.slice(at, step)))
 
 
 def _batch(one: Range, header: bytes | None, records: Records) -> pa.RecordBatch:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 _NEWLINE, _RETURN, _QUOTE = b'\n\r"'
-_FIELD = rb'(?>"(?:[^"]++|"")*+"(?=[,\n]|\r\n|\r?\Z)|[^,\n]*+)'
-_RECORD = re.compile(_FIELD + b"(?:," + _FIELD + b")*+")  # atomic throughout: linear time, whatever the bytes
-
 Integers = npt.NDArray[np.int64]
 
 
@@ -43,13 +41,13 @@ class Records:
     values: pa.Array
 
 
-def split_records(buffer: bytes, form: Format) -> Records:
+def split_records(buffer: bytes, form: Format, separator: bytes = b",") -> Records:
     """The records in ``buffer``, which begins at the start of one. Ends are LF or CR LF (RFC 4180 for CSV: not within quotes).
 
     The bytes are taken as they are, valid UTF-8 or not. Empty lines are records of logs and texts, nothing in JSON lines, CSV.
     """
     data = np.frombuffer(buffer, np.uint8)
-    ends = record_ends(buffer, form)
+    ends = record_ends(buffer, form, separator)
     starts, stops = np.append(0, ends + 1), np.append(ends, len(data))
     if starts[-1] == len(data):  # the last line has its end
         starts, stops = starts[:-1], stops[:-1]
@@ -66,21 +64,30 @@ def split_records(buffer: bytes, form: Format) -> Records:
     return Records(starts, values)
 
 
-def record_ends(buffer: bytes, form: Format) -> Integers:
+def record_ends(buffer: bytes, form: Format, separator: bytes = b",") -> Integers:
     """Where the newline bytes are that end a record."""
     ends = np.flatnonzero(np.frombuffer(buffer, np.uint8) == _NEWLINE)
-    return _outside_quotes(buffer, ends) if form is Format.CSV and _QUOTE in buffer else ends
+    return _outside_quotes(buffer, ends, separator) if form is Format.CSV and _QUOTE in buffer else ends
 
 
-def _outside_quotes(buffer: bytes, ends: Integers) -> Integers:
+def _outside_quotes(buffer: bytes, ends: Integers, separator: bytes) -> Integers:
     """The newlines that stand in no quoted field. A quote that is not closed as RFC 4180 says spoils its own line only."""
     quotes = np.flatnonzero(np.frombuffer(buffer, np.uint8) == _QUOTE)
     inside = np.zeros(len(ends), bool)
+    whole = _record(separator)
     done = -1
     for line in np.unique(np.searchsorted(ends, quotes)).tolist():  # the lines with a quote
         if line > done:
             start = int(ends[line - 1]) + 1 if line else 0
-            record = _RECORD.match(buffer, start)
+            record = whole.match(buffer, start)
             done = int(np.searchsorted(ends, record.end())) if record else line
             inside[line:done] = True
     return ends[~inside]
+
+
+@cache
+def _record(separator: bytes) -> re.Pattern[bytes]:
+    """A CSV record; atomic throughout: linear time, whatever the bytes."""
+    end = re.escape(separator)
+    field = rb'(?>"(?:[^"]++|"")*+"(?=[' + end + rb"\n]|\r\n|\r?\Z)|[^" + end + rb"\n]*+)"
+    return re.compile(field + b"(?:" + end + field + b")*+")

@@ -38,7 +38,7 @@ class Range:
     """A part of a source: ``start`` ≤ offset < ``end`` of a file or partition, or watermarks ``start`` < w ≤ ``end`` of a table.
 
     ``within`` narrows a table's range to rows whose interval column lies in it. ``mark`` is a digest by which a file's range is
-    known again where the file was renamed; ``part`` is a member of an archive.
+    known again where the file was renamed; ``part`` is a member of an archive, ``encoding`` that of a text.
     """
 
     place: str
@@ -48,6 +48,7 @@ class Range:
     within: Interval | None = None
     mark: str | None = None
     part: str | None = None
+    encoding: str = "utf-8"
 
 
 @dataclass(frozen=True, slots=True)

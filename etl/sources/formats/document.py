@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from core.errors import SourceError
+from etl.sources.encodings import to_utf8
 
 _MOST = 256 << 20
 _BLANK = re.compile(r"[ \t\r\n]*")
@@ -22,7 +23,12 @@ def read_document(content: BinaryIO, size: int, where: str, encoding: str) -> It
     if size > _MOST:
         raise SourceError(f"{where}: a JSON document of {size} bytes, more than {_MOST}: write JSON lines ('format: jsonl')")
     content.seek(0)
-    text = content.read(size).decode(encoding, "surrogateescape")
+    data = content.read(size)
+    try:
+        text = data.decode(encoding, "surrogateescape")
+    except UnicodeError:  # of encodings of more than a byte a character
+        yield 0, to_utf8(data, encoding)
+        return
     at = done = 0
     for start, end in _values(text):
         at += len(text[done:start].encode(encoding, "surrogateescape"))

@@ -20,7 +20,7 @@ class Elements:
     """What expat tells of the elements called ``tag``, with or without a prefix; those within one are a part of it."""
 
     def __init__(self, tag: str, where: str, encoding: str | None) -> None:
-        self.parser = expat.ParserCreate(encoding)
+        self.parser = expat.ParserCreate(encoding and encoding.replace("utf-16-", "utf-16"))
         self.encoding = encoding or "utf-8"
         self.tag, self.where = tag, where
         self.found: list[tuple[int, int]] = []

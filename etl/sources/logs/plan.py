@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import BinaryIO
 
 from core.errors import SourceError
-from etl.sources.cuts import cut, last_end, range_mark, skip_mark
+from etl.sources.cuts import range_mark
+from etl.sources.lines import Lines
 from etl.sources.logs.content import HEAD, Content, Sight, describe, digest
-from etl.sources.logs.multiline import Starts
 from etl.sources.logs.rotation import Found, follow, is_rotated
-from etl.sources.records import Format
 from etl.sources.source import Range
 
 
@@ -25,17 +23,15 @@ class Moved(SourceError):
 class LogOptions:
     """``skip_lost`` goes on where lines were lost. After ``quiet_s`` seconds without a write the last line of a file is whole.
 
-    Records of several lines begin where ``starts`` says. The last one of a file is whole when the next begins, when the file has
-    the name of one that was rotated out, or after ``quiet_s``.
+    So is a record of several lines; or when the next begins, or when its file has the name of one that was rotated out.
     """
 
     skip_lost: bool = False
     quiet_s: float | None = None
-    starts: Starts | None = None
 
 
 def plan_logs(
-    sights: Sequence[Sight], known: Mapping[str, Content], options: LogOptions, folder: str
+    sights: Sequence[Sight], known: Mapping[str, Content], options: LogOptions, lines: Lines, folder: str
 ) -> tuple[list[Range], dict[str, Content]]:
     """The ranges that are new, and what is known of the files once they are read.
 
@@ -50,9 +46,8 @@ def plan_logs(
     for sight in sights:
         if sight.path not in found.copies:
             name = found.goes_on.get(sight.path)
-            waits = options.starts is not None and not is_rotated(sight.path, names)
-            content = known[name] if name else None
-            new, now[sight.path] = _plan_file(sight, content, options, f"{folder}/{sight.path}", waits=waits)
+            plan = _FilePlan(sight, options, lines, f"{folder}/{sight.path}", is_rotated=is_rotated(sight.path, names))
+            new, now[sight.path] = plan.make(known[name] if name else None)
             ranges += new
     for sight in sights:
         if sight.path in found.copies:
@@ -60,34 +55,54 @@ def plan_logs(
             while original in found.copies:
                 original = found.copies[original]
             with sight.open() as file:
-                now[sight.path] = replace(describe(file, now[original].offset, sight.size, sight), copy_of=original)
+                seen = describe(file, now[original].offset, sight.size, sight)
+            now[sight.path] = replace(seen, copy_of=original, encoding=now[original].encoding)
     return ranges, now
 
 
-def _plan_file(
-    sight: Sight, content: Content | None, options: LogOptions, where: str, *, waits: bool
-) -> tuple[list[Range], Content]:
-    quiet = sight.packed is not None or (options.quiet_s is not None and time.time() - sight.modified >= options.quiet_s)
-    done = content is not None and (content.offset >= content.size or (not quiet and (waits or options.starts is None)))
-    if content is not None and done and sight.unchanged(content):
-        return [], replace(content, copy_of=None)
-    with sight.open() as file:
-        if content is not None:
-            _require_held(file, content, where)
-        offset = content.offset if content else 0
-        start = max(offset, _resumed(file, offset) if offset else skip_mark(file))
-        end = sight.size if quiet else last_end(file, start, sight.size)
-        if options.starts is not None and waits and not quiet:
-            end = options.starts.last(file, start, end)
-        if end <= start:
-            return [], describe(file, offset, min(offset, sight.size), sight)
-        edges = [start, *_cuts(file, start, end, options, where), end] if sight.packed is None else [start, end]
-        ranges = [Range(sight.path, a, b, mark=range_mark(file, a, b)) for a, b in pairwise(edges)]
-        return ranges, describe(file, end, end, sight)
+@dataclass(frozen=True, slots=True)
+class _FilePlan:
+    sight: Sight
+    options: LogOptions
+    lines: Lines
+    where: str
+    is_rotated: bool
 
+    def make(self, content: Content | None) -> tuple[list[Range], Content]:
+        """What is new in the file, which goes on with ``content`` or is new itself."""
+        sight = self.sight
+        if content is not None and sight.unchanged(content) and (content.offset >= content.size or not self._may_end):
+            return [], replace(content, copy_of=None)
+        with sight.open() as file:
+            if content is not None:
+                _require_held(file, content, self.where)
+            lines = self.lines.of(file, self.where, content.encoding if content else None)
+            offset = content.offset if content else 0
+            start = max(offset, _resumed(file, offset) if offset else lines.head(file, sight.size, self.where)[1])
+            end = self._end(file, lines, start)
+            kept = None if lines.encoding == self.lines.encoding or not sight.size else lines.encoding
+            if end <= start:
+                return [], replace(describe(file, offset, min(offset, sight.size), sight), encoding=kept)
+            edges = lines.ranges(file, start, end, self.where) if sight.packed is None else [(start, end)]
+            ranges = [Range(sight.path, a, b, mark=range_mark(file, a, b), encoding=lines.encoding) for a, b in edges]
+            return ranges, replace(describe(file, end, end, sight), encoding=kept)
 
-def _cuts(file: BinaryIO, start: int, end: int, options: LogOptions, where: str) -> Iterator[int]:
-    return options.starts.cuts(file, start, end, where) if options.starts else cut(file, start, end, Format.LOG, where)
+    @property
+    def _is_quiet(self) -> bool:
+        """Whether the last line is whole, with its end or without."""
+        patience = self.options.quiet_s
+        return self.sight.packed is not None or (patience is not None and time.time() - self.sight.modified >= patience)
+
+    @property
+    def _may_end(self) -> bool:
+        """Whether there may be more to read in a file that nobody wrote to."""
+        return self._is_quiet or (self.lines.starts is not None and self.is_rotated)
+
+    def _end(self, file: BinaryIO, lines: Lines, start: int) -> int:
+        if self._is_quiet:
+            return self.sight.size
+        end = lines.last_end(file, start, self.sight.size)
+        return end if lines.starts is None or self.is_rotated else lines.starts.last(file, start, end)
 
 
 def _require_held(file: BinaryIO, content: Content, where: str) -> None:

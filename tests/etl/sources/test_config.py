@@ -45,11 +45,15 @@ def test_paths_lie_below_the_home_folder_unless_absolute(tmp_path: Path):
     patient = opened(
         tmp_path, kind="log", folder="logs", pattern="*.log*", skip_lost=True, quiet_s=60, starts="(?<level>[A-Z]+) "
     )
-    logs = LogOptions(True, 60, Starts("(?P<level>[A-Z]+) "))
-    assert patient == FileSource(tmp_path / "logs", "*.log*", Format.LOG, logs=logs)
+    starts = Starts("(?P<level>[A-Z]+) ")
+    assert patient == FileSource(tmp_path / "logs", "*.log*", Format.LOG, starts=starts, logs=LogOptions(True, 60))
     assert opened(tmp_path, kind="files", folder="/data", format="csv") == FileSource(Path("/data"), "**/*", Format.CSV)
     assert opened(tmp_path, kind="files", folder="/data", format="xml", record="item") == FileSource(
         Path("/data"), "**/*", Format.XML, record="item"
+    )
+    dialect = {"encoding": "latin-1", "separator": ";", "columns": ["a", "b"]}
+    assert opened(tmp_path, kind="files", folder="/data", format="csv", **dialect) == FileSource(
+        Path("/data"), "**/*", Format.CSV, encoding="iso8859-1", separator=";", columns=("a", "b")
     )
     inside = opened(tmp_path, kind="database", url="sqlite:///a.db", table="t", watermark="id")
     assert inside == DatabaseSource(f"sqlite:///{tmp_path}/a.db", "t", "id")
@@ -178,6 +182,11 @@ def test_a_download_may_go_where_it_is_told_with_the_secret_it_names(tmp_path: P
         ({"kind": "files", "folder": "x", "format": "xml", "record": "a b"}, "record"),
         ({"kind": "files", "folder": "x", "format": "csv", "record": "a"}, "format xml, and no other, needs 'record'"),
         ({"kind": "files", "folder": "x", "format": "doc"}, "format"),
+        ({"kind": "files", "folder": "x", "format": "jsonl", "separator": ";"}, "'separator' and 'columns' are for format csv"),
+        ({"kind": "files", "folder": "x", "format": "csv", "separator": "é"}, "no character of ASCII"),
+        ({"kind": "files", "folder": "x", "format": "csv", "separator": '"'}, "separator"),
+        ({"kind": "files", "folder": "x", "format": "avro", "encoding": "latin-1"}, "format avro has no encoding"),
+        ({"kind": "log", "folder": "x", "encoding": "latin1000"}, "encoding.*no encoding of text that Python knows"),
         (
             {"kind": "database", "url": "http://x", "table": "t", "watermark": "id"},
             "none of 'sqlite:///', 'mysql://', 'postgresql://', 'jdbc:'",

@@ -20,7 +20,7 @@ TRACE = b"2013-01-01 E failed\r\n  at one\r\n\r\n  at two"
 
 
 def source(folder: Path, **options: float) -> FileSource:
-    return FileSource(folder, "*", Format.LOG, logs=LogOptions(starts=STARTS, **options))  # type: ignore[arg-type]
+    return FileSource(folder, "*", Format.LOG, starts=STARTS, logs=LogOptions(**options))  # type: ignore[arg-type]
 
 
 def values(source: FileSource, position: Position | None) -> tuple[Position, list[tuple[int, bytes]]]:
