@@ -92,7 +92,10 @@ class LocalStorage:
 
     def _resolve(self, path: str) -> Path:
         root = self.root.resolve()
-        place = (root / check_path(path)).resolve()
+        try:
+            place = (root / check_path(path)).resolve()
+        except RuntimeError:  # Python's way to say ELOOP
+            raise StorageError(f"{path!r} is a symbolic link that leads to itself: remove it", path=path) from None
         if not place.is_relative_to(root):
             raise StorageError(f"{path!r} leads out of {self.root} by a symbolic link: put the file itself there", path=path)
         return place
