@@ -58,18 +58,24 @@ def last_end(file: BinaryIO, start: int, end: int) -> int:
     return start
 
 
+def skip_end(file: BinaryIO, start: int, end: int) -> int | None:
+    """Past the line end that came after what was read up to ``start``; None when other bytes came after no line end."""
+    file.seek(start - 1)
+    before, after = file.read(1), file.read(min(2, end - start))
+    if before == b"\n" or not after:
+        return start
+    newline = next((newline for newline in (b"\n", b"\r\n") if after.startswith(newline)), None)
+    return None if newline is None else start + len(newline)
+
+
 def resume(file: BinaryIO, start: int, end: int, where: str) -> int:
     """Where new records begin after a file was read up to ``start``, whose last line may have had no end then.
 
     Raises SourceError when that line, which was taken as a record, has grown since.
     """
-    file.seek(start - 1)
-    before, after = file.read(1), file.read(min(2, end - start))
-    if before == b"\n" or not after:
-        return start
-    for newline in (b"\n", b"\r\n"):
-        if after.startswith(newline):
-            return start + len(newline)
+    found = skip_end(file, start, end)
+    if found is not None:
+        return found
     raise SourceError(
         f"{where}: its last line, read up to byte {start}, has grown since: move what follows into a new file, "
         "and write a file elsewhere before it is moved into the source's folder"

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 from pyspark.sql import DataFrame, SparkSession
 
 from core.contracts import Interval
-from core.errors import SourceError, StorageError
+from core.errors import SourceError, StorageDown, StorageError
 from core.storage.local import LocalStorage
 from core.storage.storage import Entry
 from etl.sources.encodings import UTF8
@@ -82,8 +82,8 @@ class FileSource:
                 with see_files(self.opener(), self._entries(known), known, str(self.folder)) as sights:
                     ranges, contents = plan_logs(sights, known, self.logs, self.lines, str(self.folder))
                 break
-            except (Moved, TornFile, StorageError):
-                if look == _LOOKS:
+            except (Moved, TornFile, StorageError) as error:
+                if look == _LOOKS or isinstance(error, StorageDown):
                     raise
         return Plan(tuple(ranges), {"files": {name: content.to_json() for name, content in contents.items()}})
 

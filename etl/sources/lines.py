@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import BinaryIO, Self
 
 from core.errors import SourceError
-from etl.sources.cuts import cut, last_end, read_header, resume, skip_mark
+from etl.sources.cuts import cut, last_end, read_header, resume, skip_end, skip_mark
 from etl.sources.encodings import UTF8, Narrow, resolve, to_utf8
 from etl.sources.logs.multiline import Starts
 from etl.sources.records import Format, Records, split_records
@@ -64,6 +64,12 @@ class Lines:
         """See ``cuts.resume``."""
         width = self._narrow.width
         return resume(self._narrow.file(file), start // width, end // width, where) * width
+
+    def skip_end(self, file: BinaryIO, start: int, end: int) -> int:
+        """Past the line end, if there is one, that came after what was read up to ``start``."""
+        width = self._narrow.width
+        found = skip_end(self._narrow.file(file), start // width, end // width)
+        return start if found is None else found * width
 
     def ranges(self, file: BinaryIO, start: int, end: int, where: str) -> Iterator[tuple[int, int]]:
         """[start, end) in parts of some MiB, each of whole records."""

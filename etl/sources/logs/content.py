@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from typing import Any, BinaryIO, Self
 
 HEAD = 1024
 _BLOCK = 1 << 20
+_JOINTS = {".", "-", "_"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Sight:
     modified: float
     open: Callable[[], BinaryIO]
     packed: str | None = None
-    _head: bytes | None = field(default=None, repr=False)
+    _heads: dict[int, str] = field(default_factory=dict, repr=False)
 
     def read(self, start: int, size: int) -> bytes:
         """The bytes from ``start`` on, fewer at the end."""
@@ -78,12 +78,16 @@ class Sight:
         """Whether the file begins with that content. Nothing is no content: any file begins with it."""
         if not 0 < content.length <= self.size:
             return False
-        if self._head is None:
-            self._head = self.read(0, HEAD)
-        if digest(self._head[: content.length]) != content.head:
+        if self._digest(min(HEAD, content.length)) != content.head:
             return False
         start = max(0, content.length - HEAD)
         return content.tail is None or digest(self.read(start, content.length - start)) == content.tail
+
+    def _digest(self, size: int) -> str:
+        """Of the first bytes."""
+        if size not in self._heads:
+            self._heads[size] = digest(self.read(0, size))
+        return self._heads[size]
 
     def unchanged(self, content: Content) -> bool:
         """Whether nobody wrote to it since it was seen with that content."""
@@ -120,17 +124,13 @@ def digest(data: bytes) -> str:
 
 def is_derived(name: str, other: str) -> bool:
     """Whether ``other`` is what a rotation of ``name`` could be called: ``app.log.1``, ``app-2013.log`` or ``old/app.log.gz``."""
-    live, old = PurePosixPath(name), PurePosixPath(other)
-    if live == old or not old.is_relative_to(live.parent):
+    folder, _, live = name.rpartition("/")
+    below, _, old = other.rpartition("/")
+    stem, _, suffix = live.partition(".")
+    if not old.startswith(stem) or (folder and f"{below}/".removeprefix(folder)[:1] != "/"):
         return False
-    stem, _, suffix = live.name.partition(".")
-    whole = old.name.startswith(live.name)
-    rest = old.name.removeprefix(live.name if whole else stem)
-    if not whole and not (old.name.startswith(stem) and f".{suffix}" in rest):
+    if folder == below and len(old) <= len(live):  # app.log is no rotation of app.log.1
         return False
-    return (old.name == live.name or rest[:1] in {".", "-", "_"}) and not _longer(live, old)
-
-
-def _longer(live: PurePosixPath, old: PurePosixPath) -> bool:
-    """Whether the older name is the shorter one in one folder: ``app.log`` is no rotation of ``app.log.1``."""
-    return live.parent == old.parent and len(old.name) <= len(live.name)
+    if old.startswith(live):
+        return old == live or old[len(live)] in _JOINTS
+    return f".{suffix}" in old[len(stem) :] and old[len(stem)] in _JOINTS

@@ -27,7 +27,12 @@ class Starts:
 
     def begins(self, line: bytes) -> bool:
         """Whether a line is the first of a record."""
-        return re.compile(self.pattern, re.ASCII).match(line.decode(self.encoding, "replace")[:_LOOKED_AT]) is not None
+        return self._begin([line])[0]
+
+    def _begin(self, lines: list[bytes]) -> list[bool]:
+        match, encoding = re.compile(self.pattern, re.ASCII).match, self.encoding
+        heads = (line[: 4 * _LOOKED_AT].decode(encoding, "replace")[:_LOOKED_AT] for line in lines)
+        return [match(head) is not None for head in heads]
 
     def last(self, file: BinaryIO, start: int, end: int) -> int:
         """Where the last record in [start, end) begins, which are whole lines: ``start`` when no later one does."""
@@ -36,9 +41,8 @@ class Starts:
             begin = self._line_at(file, max(start, stop - _BLOCK), start, stop)
             file.seek(begin)
             lines = split_records(file.read(stop - begin), Format.LOG)
-            for at, line in zip(lines.starts[::-1].tolist(), lines.values[::-1], strict=True):
-                if self.begins(line.as_py()):
-                    return begin + int(at)
+            if found := np.flatnonzero(self._begin(lines.values.to_pylist())).tolist():
+                return begin + int(lines.starts[found[-1]])
             stop = begin
         return start
 
@@ -57,7 +61,7 @@ class Starts:
     def merge(self, buffer: bytes) -> Records:
         """The records in ``buffer``, which begins at the start of one; each without its last line end."""
         lines = split_records(buffer, Format.LOG)
-        begins = np.fromiter((self.begins(line.as_py()) for line in lines.values), bool, len(lines.starts))
+        begins = np.array(self._begin(lines.values.to_pylist()), bool)
         begins[:1] = True
         starts = lines.starts[begins]
         stops = np.append(starts[1:], len(buffer))

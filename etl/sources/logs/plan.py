@@ -46,7 +46,8 @@ def plan_logs(
     for sight in sights:
         if sight.path not in found.copies:
             name = found.goes_on.get(sight.path)
-            plan = _FilePlan(sight, options, lines, f"{folder}/{sight.path}", is_rotated=is_rotated(sight.path, names))
+            rotated = lines.starts is not None and is_rotated(sight.path, names)
+            plan = _FilePlan(sight, options, lines, f"{folder}/{sight.path}", rotated)
             new, now[sight.path] = plan.make(known[name] if name else None)
             ranges += new
     for sight in sights:
@@ -66,7 +67,7 @@ class _FilePlan:
     options: LogOptions
     lines: Lines
     where: str
-    is_rotated: bool
+    rotated: bool
 
     def make(self, content: Content | None) -> tuple[list[Range], Content]:
         """What is new in the file, which goes on with ``content`` or is new itself."""
@@ -78,13 +79,16 @@ class _FilePlan:
                 _require_held(file, content, self.where)
             lines = self.lines.of(file, self.where, content.encoding if content else None)
             offset = content.offset if content else 0
-            start = max(offset, _resumed(file, offset) if offset else lines.head(file, sight.size, self.where)[1])
+            start = max(
+                offset, lines.skip_end(file, offset, sight.size) if offset else lines.head(file, sight.size, self.where)[1]
+            )
             end = self._end(file, lines, start)
-            kept = None if lines.encoding == self.lines.encoding or not sight.size else lines.encoding
             if end <= start:
+                kept = content.encoding if content else None
                 return [], replace(describe(file, offset, min(offset, sight.size), sight), encoding=kept)
             edges = lines.ranges(file, start, end, self.where) if sight.packed is None else [(start, end)]
             ranges = [Range(sight.path, a, b, mark=range_mark(file, a, b), encoding=lines.encoding) for a, b in edges]
+            kept = None if lines.encoding == self.lines.encoding else lines.encoding
             return ranges, replace(describe(file, end, end, sight), encoding=kept)
 
     @property
@@ -96,13 +100,13 @@ class _FilePlan:
     @property
     def _may_end(self) -> bool:
         """Whether there may be more to read in a file that nobody wrote to."""
-        return self._is_quiet or (self.lines.starts is not None and self.is_rotated)
+        return self._is_quiet or self.rotated
 
     def _end(self, file: BinaryIO, lines: Lines, start: int) -> int:
         if self._is_quiet:
             return self.sight.size
         end = lines.last_end(file, start, self.sight.size)
-        return end if lines.starts is None or self.is_rotated else lines.starts.last(file, start, end)
+        return end if lines.starts is None or self.rotated else lines.starts.last(file, start, end)
 
 
 def _require_held(file: BinaryIO, content: Content, where: str) -> None:
@@ -112,15 +116,6 @@ def _require_held(file: BinaryIO, content: Content, where: str) -> None:
     data = file.read(content.length - start)
     if len(data) < content.length - start or (content.tail is not None and digest(data) != content.tail):
         raise Moved(f"{where}: was renamed or cut while it was looked at: run again")
-
-
-def _resumed(file: BinaryIO, offset: int) -> int:
-    """Past the end of a last line that was taken without it."""
-    file.seek(offset - 1)
-    before, after = file.read(1), file.read(2)
-    if before == b"\n":
-        return offset
-    return offset + (2 if after == b"\r\n" else 1 if after[:1] == b"\n" else 0)
 
 
 def _moved(found: Found, known: Mapping[str, Content], folder: str) -> Moved:

@@ -102,6 +102,18 @@ def test_the_encoding_of_a_file_is_told_by_its_beginning(data: bytes, expected: 
     assert resolve("auto", io.BytesIO(data)) == expected
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32-be", "cp037"])
+def test_empty_lines_of_wide_texts_are_lines_wherever_a_run_ends(tmp_path: Path, encoding: str):
+    data = "a\n\n\r\nb\n".encode(encoding)
+    source, position, rows = FileSource(tmp_path, "*", Format.LOG, encoding=encoding), None, list[bytes]()
+    for size in range(1, len(data) + 1):
+        (tmp_path / "a.log").write_bytes(data[:size])
+        plan = plan_after(source, position)
+        rows += [value for *_, value in read_plan(source, plan)]
+        position = plan.position
+    assert rows == [b"a", b"", b"", b"b"]
+
+
 def test_a_detected_encoding_is_decided_once_for_a_file(tmp_path: Path):
     file, source = tmp_path / "a.log", FileSource(tmp_path, "*", Format.LOG, encoding="auto")
     file.write_bytes((GERMAN + "\n").encode("latin-1") * 20)
