@@ -1,6 +1,8 @@
 """What every source must do, whatever it reads from."""
 
+import gzip
 import json
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -64,11 +66,24 @@ def files(form: Format, line: str) -> Callable[[Path], Place]:
     return build
 
 
+def packed(home: Path) -> Place:
+    """Documents that are compressed: each is whole when it comes."""
+    folder = home / "in"
+
+    def add(numbers: range) -> None:
+        folder.mkdir(exist_ok=True)
+        document = json.dumps([{"n": n} for n in numbers]).encode()
+        (folder / f"{numbers.start}.json.gz").write_bytes(gzip.compress(document))
+
+    return Place(FileSource(folder, "*", Format.JSON), add, lambda: shutil.rmtree(folder))
+
+
 PLACES = {
     "database": database,
     "jsonl": files(Format.JSONL, '{{"n": "{}"}}'),
     "csv": files(Format.CSV, "{}"),
     "log": files(Format.LOG, "number {}"),
+    "packed": packed,
 }
 
 
