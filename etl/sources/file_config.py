@@ -15,12 +15,12 @@ from core.settings import Settings
 from core.storage.open import open_storage
 from core.storage.storage import compile_glob
 from etl.rules.patterns.syntax import PatternError
-from etl.sources.encodings import UTF8, check_encoding
 from etl.sources.files import FileSource
 from etl.sources.logs.multiline import Starts
 from etl.sources.logs.pattern import python_pattern
 from etl.sources.logs.plan import LogOptions
 from etl.sources.records import Format
+from etl.sources.text.encodings import UTF8, check_encoding
 
 
 class Folder(Strict):

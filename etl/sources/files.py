@@ -17,8 +17,6 @@ from core.contracts import Interval
 from core.errors import SourceError, StorageDown, StorageError
 from core.storage.local import LocalStorage
 from core.storage.storage import Entry
-from etl.sources.encodings import UTF8
-from etl.sources.lines import Lines
 from etl.sources.logs.content import Content
 from etl.sources.logs.multiline import Starts
 from etl.sources.logs.plan import LogOptions, Moved, plan_logs
@@ -27,6 +25,8 @@ from etl.sources.packing import Packing, TornFile, members, packing_of
 from etl.sources.reading import OpenStorage, Reader, grouped
 from etl.sources.records import Format
 from etl.sources.source import RECORD, Plan, Position, Range, Session
+from etl.sources.text.encodings import UTF8
+from etl.sources.text.lines import Lines
 
 _HEAD = 1024
 _LOOKS = 3
@@ -38,7 +38,7 @@ class FileSource:
 
     With ``open_files``, which is sent to executors, they lie in the storage that it opens; ``folder`` is what messages call it.
     Files that are ``whole`` when they appear need no end of their last line, logs neither. ``record`` is the name of the XML
-    elements that are records; for ``encoding``, ``separator``, ``columns`` and ``starts`` see ``etl.sources.lines``.
+    elements that are records; for ``encoding``, ``separator``, ``columns`` and ``starts`` see ``etl.sources.text.lines``.
 
     A position holds, for each file, how far it was read and digests of what was. A file that went away keeps its place: when it
     comes back it goes on from there. A log is known by what it holds, whatever its name (``etl.sources.logs``); of the others, a

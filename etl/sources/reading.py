@@ -12,14 +12,14 @@ import pyarrow as pa
 
 from core.errors import SourceError, StorageError
 from core.storage.storage import Storage
-from etl.sources.cuts import buffer_mark, range_mark
-from etl.sources.encodings import AUTO, UTF8, resolve
 from etl.sources.formats.document import read_document
 from etl.sources.formats.markup import read_elements
-from etl.sources.lines import Lines
 from etl.sources.packing import packing_of, unpack
 from etl.sources.records import Format, Records
 from etl.sources.source import RECORD, Range
+from etl.sources.text.cuts import buffer_mark, range_mark
+from etl.sources.text.encodings import AUTO, UTF8, resolve
+from etl.sources.text.lines import Lines
 
 OpenStorage = Callable[[], Storage]
 

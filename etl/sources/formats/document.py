@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from core.errors import SourceError
-from etl.sources.encodings import to_utf8
+from etl.sources.text.encodings import to_utf8
 
 _MOST = 256 << 20
 _BLANK = re.compile(r"[ \t\r\n]*")

@@ -8,8 +8,8 @@ from typing import Any, BinaryIO
 from xml.parsers import expat
 
 from core.errors import SourceError
-from etl.sources.cuts import LONGEST
-from etl.sources.encodings import to_utf8
+from etl.sources.text.cuts import LONGEST
+from etl.sources.text.encodings import to_utf8
 
 _BLOCK = 1 << 20
 _MARKS = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}

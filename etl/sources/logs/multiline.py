@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 
 from core.errors import SourceError
-from etl.sources.cuts import LONGEST, RANGE
 from etl.sources.records import Format, Records, split_records
+from etl.sources.text.cuts import LONGEST, RANGE
 
 _LOOKED_AT = 256
 _BLOCK = 1 << 20

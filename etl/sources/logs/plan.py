@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from core.errors import SourceError
-from etl.sources.cuts import range_mark
-from etl.sources.lines import Lines
 from etl.sources.logs.content import HEAD, Content, Sight, describe, digest
 from etl.sources.logs.rotation import Found, follow, is_rotated
 from etl.sources.source import Range
+from etl.sources.text.cuts import range_mark
+from etl.sources.text.lines import Lines
 
 
 class Moved(SourceError):

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from core.storage.storage import Entry, Storage
-from etl.sources.cuts import range_mark
 from etl.sources.logs.content import Content, Sight
 from etl.sources.packing import TornFile, packing_of, unpack, unpacked_name
+from etl.sources.text.cuts import range_mark
 
 
 @contextmanager

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from core.errors import SourceError
-from etl.sources.encodings import check_encoding, resolve, to_utf8
 from etl.sources.files import FileSource
 from etl.sources.logs.multiline import Starts
 from etl.sources.records import Format
+from etl.sources.text.encodings import check_encoding, resolve, to_utf8
 from tests.etl.sources.lines import Found, plan_after, read_plan
 
 LINES = ["Grüße, \u201caus\u201d Köln", "", 'é "ü" ਊ\u0a22\u2c0a', "日本\u0d0a", "plain"]

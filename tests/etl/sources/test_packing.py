@@ -51,7 +51,7 @@ def test_compressed_files_are_read_whole_and_once(tmp_path: Path):
 
 
 def test_a_large_compressed_file_is_cut_within(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("etl.sources.cuts.RANGE", 1000)
+    monkeypatch.setattr("etl.sources.text.cuts.RANGE", 1000)
     lines = [b'{"n": %d}' % n for n in range(2000)]
     (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(b"\n".join(lines)))
     source = FileSource(tmp_path, "*", Format.JSONL)

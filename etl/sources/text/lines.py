@@ -10,10 +10,10 @@ from itertools import pairwise
 from typing import BinaryIO, Self
 
 from core.errors import SourceError
-from etl.sources.cuts import cut, last_end, read_header, resume, skip_end, skip_mark
-from etl.sources.encodings import UTF8, Narrow, resolve, to_utf8
 from etl.sources.logs.multiline import Starts
 from etl.sources.records import Format, Records, split_records
+from etl.sources.text.cuts import cut, last_end, read_header, resume, skip_end, skip_mark
+from etl.sources.text.encodings import UTF8, Narrow, resolve, to_utf8
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from functools import partial
 from typing import BinaryIO
 
 from core.errors import SourceError
-from etl.sources.encodings import NarrowFile
 from etl.sources.records import Format, record_ends
+from etl.sources.text.encodings import NarrowFile
 
 _BOM = b"\xef\xbb\xbf"
 _BLOCK = 1 << 20

@@ -1,0 +1,1 @@
+"""Files of text: encodings, lines, and where a file may be cut."""
