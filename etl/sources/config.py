@@ -52,7 +52,7 @@ class DownloadConfig(Strict):
     """``https://…`` or ``http://…``, without user and password."""
     folder: Path
     """Where its versions are kept: below ``sources.root``, and no other source's."""
-    format: Literal["jsonl", "csv", "log"]
+    format: Literal["jsonl", "csv", "text", "log", "parquet", "avro"]
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     """Of the file, after a content coding was undone. Nothing but that file is taken."""
     max_bytes: int = Field(default=1 << 30, ge=1)

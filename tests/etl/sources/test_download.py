@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
@@ -16,7 +18,9 @@ from core.settings import Settings
 from etl.downloads.fetch import Patience
 from etl.ingest import ingest
 from etl.sources.config import DownloadConfig, open_source
+from etl.sources.download import DownloadSource
 from etl.sources.source import Plan, Source
+from tests.etl.sources.lines import read_plan
 from tests.web import Served, Web, serve, status
 
 FILES = TableName.parse("raw.files")
@@ -77,6 +81,16 @@ def test_csv_has_its_header_beside_it(web: Web, build: Build):
     web.pages["/f"] = Served(b"id,name\n1,x\n")
     (one,) = planned(build("csv"), None).ranges
     assert (one.header, one.start, one.end) == (b"id,name", 8, 12)
+
+
+def test_rows_of_parquet_are_read_whole(web: Web, build: Build, tmp_path: Path):
+    pq.write_table(pa.table({"a": [1, 2]}), tmp_path / "f")
+    web.pages["/f"] = Served((tmp_path / "f").read_bytes())
+    source = build("parquet")
+    assert isinstance(source, DownloadSource)
+    plan = planned(source, None)
+    assert [(offset, value) for _, offset, _, value in read_plan(source.files, plan)] == [(0, b'{"a": "1"}'), (1, b'{"a": "2"}')]
+    assert planned(source, plan).ranges == ()
 
 
 def test_what_was_not_read_yet_is_read_though_the_file_is_as_it_was(web: Web, build: Build):
