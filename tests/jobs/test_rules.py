@@ -13,8 +13,10 @@ from core.database.lifecycle import Action
 from core.errors import ConfigError, RuleError
 from core.journal.journal import Entry
 from core.settings import Settings, load_settings
+from etl.sources.config import LogConfig
 from jobs import commands_rules
 from jobs.context import Context
+from jobs.new_pipeline import start_pipeline
 from jobs.pipeline import Loaded, Shadow
 from jobs.record import push
 from jobs.rules import load_in_force, move, push_rules
@@ -112,6 +114,26 @@ def test_a_pipeline_without_a_model_ends_with_typed_tables(settings: Settings) -
     assert steps_of(load_in_force(settings, "flights")) == list(STEPS)
     with pytest.raises(ConfigError, match=r"app\.yaml: has no features, task, publish and score: its last step is extract"):
         _ = loaded.pipeline
+
+
+def test_a_pipeline_is_made_for_a_log_and_never_over_another(settings: Settings, tmp_path: Path) -> None:
+    log, rules = tmp_path / "web.log", RULES.replace("FIELD", "a").replace(".app", ".web")
+    files = [settings.at_root(Path(f"conf/{kind}/web.yaml")) for kind in ("pipelines", "rules")]
+    with pytest.raises(ConfigError, match=r"rules 'web' read raw\.app, which no source of pipeline 'web' lands in"):
+        start_pipeline(settings, "web", log, RULES.replace("FIELD", "a"))
+    with pytest.raises(ConfigError, match="pipeline 'Web': key 'name'"):
+        start_pipeline(settings, "Web", log, rules)
+    assert not any(file.exists() for file in files)
+
+    lines = start_pipeline(settings, "web", log, rules)
+
+    assert lines[-1] == "rules web version 1: draft; `maas rules activate web` puts it to work"
+    assert start_pipeline(settings, "web", log, rules) == lines
+    source = load_in_force(settings, "web").extraction.sources["web"]
+    assert source == LogConfig(kind="log", folder=tmp_path, pattern="web.log*")
+    with pytest.raises(ConfigError, match=r"web\.yaml is there already: name another pipeline"):
+        start_pipeline(settings, "web", log, rules.replace("{a:", "{b:"))
+    assert files[1].read_text() == rules
 
 
 def test_a_shadow_that_fails_says_so_stops_nothing_and_is_reported(settings: Settings) -> None:
