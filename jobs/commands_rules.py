@@ -80,6 +80,9 @@ def discover(  # noqa: PLR0917 — the options of a command
         str | None,
         typer.Option(help="Make a pipeline of this name for the file, with the rules as its draft, and print no rules."),
     ] = None,
+    reference: Annotated[
+        list[str] | None, typer.Option(help="A raw table that fields may lead to, as foreign keys (may be given several times).")
+    ] = None,
     profile: Profile = None,
 ) -> None:
     """Print a file of rules for records that nobody has described: found by statistics."""
@@ -88,7 +91,8 @@ def discover(  # noqa: PLR0917 — the options of a command
 
     settings, looked_at = load_settings(profile=profile), None if everything else records
     if pipeline is None:
-        typer.echo(find(settings, source, table=table, records=looked_at, kind=kind_of(kind)), nl=False)
+        text = find(settings, source, table=table, records=looked_at, kind=kind_of(kind), references=reference or ())
+        typer.echo(text, nl=False)
         return
     from core.errors import SourceError
     from jobs.new_pipeline import start_pipeline

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from core.contracts import Layer, TableName
@@ -11,17 +11,29 @@ from core.errors import ConfigError, SourceError
 from core.lake.catalog import Lake
 from core.settings import Settings
 from etl.discovery import records as found
-from etl.discovery.choose import TRIED, Kind, choose, proposal_of
+from etl.discovery.choose import TRIED, Kind, choose, leads_to, proposal_of
 from etl.discovery.documents.survey import Documents
 from etl.discovery.draft import draft
 from etl.discovery.survey import Survey
 
+MOST = 100_000
+"""Records that are looked at where nothing else is said."""
 
-def discover(settings: Settings, source: str, *, table: str | None, records: int | None, kind: Kind | None = None) -> str:
+
+def discover(
+    settings: Settings,
+    source: str,
+    *,
+    table: str | None,
+    records: int | None,
+    kind: Kind | None = None,
+    references: Sequence[str] = (),
+) -> str:
     """The text of the file for a raw table or a text file.
 
     ``table`` is the raw table that the rules of a text file will read; ``records`` how many are looked at (None: all, in Spark);
-    ``kind`` what they are taken for (None: what explains them best). Raises SourceError, TableError or StorageError.
+    ``kind`` what they are taken for (None: what explains them best); ``references`` are raw tables
+    that fields may lead to. Raises SourceError, TableError or StorageError.
     """
     is_table = source.startswith(f"{Layer.RAW}.") and not Path(source).exists()
     raw = TableName.parse(source if is_table else table or f"{Layer.RAW}.{_table_name(Path(source))}")
@@ -40,7 +52,13 @@ def discover(settings: Settings, source: str, *, table: str | None, records: int
         raise SourceError(
             f"{source}: no rule can be made of its {sketch.records:,} records as {chosen.kind}: name another --kind"
         )
-    return draft(proposal.noted(chosen.reason), raw, TableName(Layer.EXTRACTED, raw.name))
+    notes = [note for other in references for note in _leads(settings, sketch, TableName.parse(other), records)]
+    return draft(proposal.noted(chosen.reason, *notes), raw, TableName(Layer.EXTRACTED, raw.name))
+
+
+def _leads(settings: Settings, sketch: Survey | Documents, other: TableName, records: int | None) -> list[str]:
+    found, header = _first(settings, other, records or MOST)
+    return leads_to(sketch, other.name, found, header)
 
 
 def kind_of(text: str | None) -> Kind | None:

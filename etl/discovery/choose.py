@@ -10,6 +10,7 @@ from typing import Final
 
 from core.errors import SourceError
 from etl.discovery import rules
+from etl.discovery.columns.inclusion import foreign_keys
 from etl.discovery.documents import dialect
 from etl.discovery.documents import rules as document_rules
 from etl.discovery.documents.readers import JSON, FixedReader, Reader, SeparatedReader
@@ -75,6 +76,23 @@ def proposal_of(sketch: Survey | Documents) -> Proposal | None:
         proposal = rules.propose_from(sketch)
         return proposal if proposal.candidates else None
     return document_rules.propose(sketch)
+
+
+def leads_to(sketch: Survey | Documents, table: str, records: Records, header: str | None) -> list[str]:
+    """A note about each field that is a foreign key of the table of that name, whose records are given."""
+    if not isinstance(sketch, Documents):
+        return []
+    readers = _readers([text for _, text in records[:_LOOKED_AT]], header, may_begin_with_header=False)
+    reader = next((readers[kind] for kind in (Kind.JSON, Kind.DELIMITED) if kind in readers), None)
+    if reader is None:
+        raise SourceError(f"{table}: its records have no named columns: --reference is for tables of rows, documents and CSV")
+    other = Documents(reader)
+    other.add((0, text) for _, text in records)  # none is held out
+    found = foreign_keys(document_rules.values_of(sketch), table, document_rules.values_of(other))
+    return [
+        f"{one.column} seems to lead to extracted.{one.table}, {one.key}: all {one.compared:,} values looked for are there"
+        for one in found
+    ]
 
 
 def _readers(texts: Sequence[str], header: str | None, *, may_begin_with_header: bool) -> Mapping[Kind, Reader]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from etl.discovery.columns.checks import LEAST_ROWS, NUMBERS, Column, suggest
-from etl.discovery.columns.values import reads, spec_of
+from etl.discovery.columns.values import Values, reads, spec_of
 from etl.discovery.documents.readers import JSON, DelimitedReader, FixedReader
 from etl.discovery.documents.survey import Documents
 from etl.discovery.documents.tree import ARRAY, NULL, OBJECT, STRING, Leaf, Node, Path, at
@@ -19,12 +19,9 @@ MOST_FIELDS: Final = 300
 
 def propose(found: Documents) -> Proposal | None:
     """A rule for the records that the reader takes; None when there are none, or nothing in them can be read."""
-    leaves, notes = _readable(leaf for leaf in found.root.leaves() if leaf.path)
+    leaves, notes = _leaves(found)
     if not leaves:
         return None
-    if isinstance(found.reader, DelimitedReader):
-        order = found.reader.columns
-        leaves.sort(key=lambda leaf: order.index(str(leaf.path[0])))
     is_row = found.reader == JSON and _is_row(found.root)
     fields = _fields(leaves, found, is_row=is_row)
     texts = found.held_out.texts()
@@ -48,6 +45,21 @@ def propose(found: Documents) -> Proposal | None:
         rule, "", found.mined, len(documents) / total, right / max(len(documents), 1), tuple(found.examples.texts())
     )
     return Proposal((candidate,), 1 - right / total if texts else 0.0, (), tuple(suggest(checked)), tuple(notes))
+
+
+def values_of(found: Documents) -> dict[str, Values]:
+    """What is known of the texts of each field, by the names that ``propose`` gives."""
+    leaves, _ = _leaves(found)
+    return {name: leaf.node.values for name, leaf in zip(_fields(leaves, found, is_row=False), leaves, strict=True)}
+
+
+def _leaves(found: Documents) -> tuple[list[Leaf], list[str]]:
+    """The paths that become fields, in order, with a note about each other one."""
+    leaves, notes = _readable(leaf for leaf in found.root.leaves() if leaf.path)
+    if isinstance(found.reader, DelimitedReader):
+        order = found.reader.columns
+        leaves.sort(key=lambda leaf: order.index(str(leaf.path[0])))
+    return leaves, notes
 
 
 def _readable(leaves: Iterable[Leaf]) -> tuple[list[Leaf], list[str]]:

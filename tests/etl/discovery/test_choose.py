@@ -14,9 +14,10 @@ from pyspark.sql import functions as F
 from core.config import validate
 from core.contracts import TableName
 from core.errors import SourceError
-from etl.discovery.choose import Kind, choose, proposal_of
+from etl.discovery.choose import Kind, choose, leads_to, proposal_of
 from etl.discovery.documents.dialect import fixed, pairs, separated
 from etl.discovery.documents.readers import FixedReader, PairsReader
+from etl.discovery.documents.survey import Documents
 from etl.discovery.draft import draft
 from etl.rules.compile import classify
 from etl.rules.config import RuleFile, TableRules, read_rules
@@ -121,3 +122,15 @@ def test_the_header_that_records_came_with_names_the_columns():
 
     assert choice.kind is Kind.DELIMITED
     assert choose([(i, f"{i},x{i}") for i in range(9)], None, may_begin_with_header=False).kind is Kind.SEPARATED
+
+
+def test_rows_are_told_where_they_lead():
+    orders = Documents()
+    orders.add((i, json.dumps({"id": str(i), "customer_id": str(i % 40)})) for i in range(400))
+    customers = [(i, json.dumps({"id": str(i), "name": f"n{i}"})) for i in range(50)]
+
+    assert leads_to(orders, "customers", customers, None) == [
+        "customer_id seems to lead to extracted.customers, id: all 40 values looked for are there"
+    ]
+    with pytest.raises(SourceError, match="no named columns"):
+        leads_to(orders, "customers", [(0, "a line"), (1, "another")], None)

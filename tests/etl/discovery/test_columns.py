@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etl.discovery.columns.checks import Column, suggest
+from etl.discovery.columns.inclusion import foreign_keys
 from etl.discovery.columns.values import KEPT, Values, reads, spec_of
 from etl.discovery.survey import is_held_out
 
@@ -87,3 +88,21 @@ def test_checks_are_those_that_hold_on_enough_rows_held_out(texts, checks):
         (check["kind"], {k: check[k] for k in ("min", "max", "values", "pattern") if k in check}) for check in found
     ] == checks
     assert len({check["name"] for check in found}) == len(found)
+
+
+def test_foreign_keys_are_found_by_values_and_names():
+    customers = {"id": values([str(i) for i in range(5000)]), "size": values([str(i % 9) for i in range(5000)])}
+    orders = {
+        "customer_id": values([str(i * 3 % 5000) for i in range(9000)]),
+        "customer_code": values([f"x{i}" for i in range(3000)]),
+        "amount": values([str(i % 100) for i in range(9000)]),
+        "id": values([str(i) for i in range(9000)]),
+    }
+
+    (found,) = foreign_keys(orders, "customers", customers)
+
+    assert (found.column, found.table, found.key) == ("customer_id", "customers", "id")
+    assert found.compared == KEPT
+    assert list(foreign_keys({"customer_id": values(["1", "-7"])}, "customers", {"id": values(["1", "2"])})) == []
+    few = foreign_keys({"customer": values([str(i) for i in range(300)])}, "customers", customers)
+    assert 0 < next(few).compared < 60
