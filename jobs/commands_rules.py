@@ -10,10 +10,12 @@ import typer
 
 from core.settings import load_settings
 from jobs import commands_trials, commands_versions
+from jobs.commands_discover import drift
 
 app = typer.Typer(help="Find, check and try rules, and say which version of them runs.", no_args_is_help=True)
 commands_trials.add_to(app)
 commands_versions.add_to(app)
+app.command()(drift)
 
 Profile = Annotated[str | None, typer.Option("--profile", help="Folder of conf/ whose settings apply (default: local).")]
 PipelineName = Annotated[str, typer.Argument(help="Name of a file in conf/pipelines.")]
