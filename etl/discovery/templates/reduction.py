@@ -10,12 +10,13 @@ from typing import Final
 from etl.discovery.templates.masking import MARK, SEPARATORS
 
 MOST_PIECES: Final = 96  # of a form; what follows counts as a value
-_ASSIGNED = re.compile(rf"(?<=[\w\])])( ?= ?)(?! )(?:\"[^\"]*\"|([^{SEPARATORS}]++))(?! ?=)")
+_KEY = r"(?:(?<=[\w\])])(?= ?=)|(?<=[\"'])(?= ?:))"  # key=, or 'key':
+_ASSIGNED = re.compile(rf"{_KEY}( ?[=:] ?)(?! )(?:\"[^\"]*\"|([^{SEPARATORS}]++))(?! ?=)")
 _UNIT = re.compile(
     r"<\*> ?(?:[num]?s|secs?|seconds?|milliseconds?|mins?|minutes?|hours?|days?"
     r"|[KMGTP]i?B|[kmgtp]b|[Bb]ytes?|B|[kMG]?Hz|%)(?!\w)"
 )
-_BRACKETED = re.compile(r"\w[\w-]*-\[<\*>\]|<\*>(?:[{\[]<\*>[}\]]| ?\((?:<\*>)?\))")
+_BRACKETED = re.compile(r"\w[\w-]*-\[<\*>\]|<\*>(?:[{\[]<\*>[}\]]| \((?:<\*>)?\)|\(\))")
 _NEXT = r"(?:[:./@#&+~^-]| ?, ?| )(?:<\*>|\*{2,})"
 _LIST = re.compile(rf"(?:(?<![^ ])(?:\*{{2,}} )+<\*>(?:{_NEXT})*|<\*>(?:{_NEXT})+)(?!\w)")  # **** is a reading that failed
 _SPLIT = re.compile(rf"(<\*>|[^{SEPARATORS}]+)")

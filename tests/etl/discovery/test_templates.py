@@ -83,6 +83,17 @@ LOGS = {
         ("at", "started at Mon Dec  1 10:38:02 PST 2005"),
     ],
     "Booleans": [("flag", "visible: true"), ("flag", "visible: false"), ("other", "hidden: false")],
+    "words set apart": [
+        ("icon", "the icon is in state 'Idle'"),
+        ("icon", "the icon is in state 'Busy'"),
+        ("radio", "radio of unit 1: power[off]"),
+        ("radio", "radio of unit 2: power[on]"),
+        ("source", "power source: 'External': Yes, 'Left': 17,"),
+        ("source", "power source: 'External': No, 'Left': 3,"),
+        ("deny", "sandbox: com.example.sync(17) may not listen"),
+        ("deny", "sandbox: Browser(4) may not listen"),
+        ("other", "the icon is in a state of its own"),
+    ],
     "names": [
         ("cast", "received broadcast app.action.SCREEN_ON"),
         ("cast", "received broadcast app.action.TIME_TICK"),
