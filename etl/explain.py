@@ -54,9 +54,9 @@ def explain(spark: SparkSession, lake: Lake, rules: TableRules, source: str, off
         raise TableError(f"{rules.source} has no record of source {source!r} at offset {offset}: `maas quarantine show` has some")
     record = spark.createDataFrame([row], raw.schema)
     alone = [(rule, _only(rules, rule)) for rule in rules.rules]
-    tried = [_tried(record, rules, -1), *(_tried(record, one, number) for number, (_, one) in enumerate(alone))]
+    tried = [_tried(record, rules, lake, -1), *(_tried(record, one, lake, number) for number, (_, one) in enumerate(alone))]
     tried += [
-        _tried(record, _only(rules, rule.model_copy(update={"when": None})), len(alone) + number)
+        _tried(record, _only(rules, rule.model_copy(update={"when": None})), lake, len(alone) + number)
         for number, (rule, _) in enumerate(alone)
         if isinstance(rule, RuleSpec) and rule.when is not None
     ]
@@ -76,10 +76,10 @@ def _only(rules: TableRules, rule: object) -> TableRules:
     return replace(rules, config=rules.config.model_copy(update={"rules": (rule,), "checks": (), "examples": ()}))
 
 
-def _tried(record: DataFrame, rules: TableRules, number: int) -> DataFrame:
+def _tried(record: DataFrame, rules: TableRules, lake: Lake, number: int) -> DataFrame:
     problem: Column = F.col("_problem")
     row = F.to_json(F.struct(*rules.config.types()), {"ignoreNullFields": "false"})
-    return classify(record, rules).select(
+    return classify(record, rules, lake).select(
         F.lit(number).alias("number"),
         F.col("_rule").alias("rule"),
         F.when(F.col("_rule").isNotNull(), row).alias("row"),

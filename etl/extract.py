@@ -7,9 +7,10 @@ is finished by the next with the rules that it began with.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pyspark import StorageLevel
@@ -21,10 +22,12 @@ from core.errors import ConfigError, TableError
 from core.lake.catalog import Lake
 from core.lake.failures import spark_failures
 from core.lake.tables import append, read_table
-from etl.rules.checks.unique import Unique
-from etl.rules.checks.volume import Volume
+from etl.rules.checks.batch import Batch, BatchCheck
 from etl.rules.compile import KEPT, classify
 from etl.rules.config import TableRules
+from etl.rules.references import pin
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,8 @@ class Extracted:
     rows: int = 0
     quarantined: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    """What checks of severity ``warn`` say of the rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +86,11 @@ def _advance(spark: SparkSession, lake: Lake, rules: TableRules, app: str) -> Ex
     span = _new_span(spark, lake, rules, app)
     if span is None:
         return Extracted()
+    rules = pin(lake, rules)
     before = lake.info(rules.into).rows if lake.exists(rules.into) else 0
-    with classified(_records(spark, lake, rules, span), rules) as found:
+    with classified(_records(spark, lake, rules, span), rules, lake) as found:
         done = count(found, rules)
-        _check_batch(spark, lake, rules, found, done)
+        done = replace(done, warnings=_check_batch(spark, lake, rules, found, done))
         facts = {
             "from": span.after,
             "to": span.upto,
@@ -94,6 +100,7 @@ def _advance(spark: SparkSession, lake: Lake, rules: TableRules, app: str) -> Ex
             "records_out": done.rows_in - done.quarantined,
             "quarantined": done.quarantined,
             "reasons": done.reasons,
+            "warnings": done.warnings,
             "rules": rules.to_json(),
         }
         append(lake, good_rows(found, rules), rules.into, app=app, number=span.upto, facts=facts, new_columns=True)
@@ -128,7 +135,7 @@ def _mend(spark: SparkSession, lake: Lake, rules: TableRules, app: str) -> Extra
     begun = TableRules.from_json(facts["rules"], rules.keys)
     # raw tables only grow, so the newest version has the same batches; a vacuum may have taken the one that was read
     span = _Span(lake.info(rules.source).version, facts["from"], upto)
-    with classified(_records(spark, lake, begun, span), begun) as found:
+    with classified(_records(spark, lake, begun, span), begun, lake) as found:
         again = count(found, begun)
         if (again.rows_in, again.rows) != (facts["rows_in"], facts["rows_out"]):
             raise TableError(
@@ -147,13 +154,13 @@ def _records(spark: SparkSession, lake: Lake, rules: TableRules, span: _Span) ->
 
 
 @contextmanager
-def classified(records: DataFrame, rules: TableRules) -> Iterator[DataFrame]:
+def classified(records: DataFrame, rules: TableRules, lake: Lake) -> Iterator[DataFrame]:
     """Raw records with what the rules make of them: evaluated once, then kept until the block ends.
 
     Kept, because the rows go to two tables after they were counted: without, a filter for the good rows is pushed down through
     the rules and evaluates them again and again (measured: seven times the CPU time).
     """
-    found = classify(records, rules)
+    found = classify(records, rules, lake)
     bad = F.col("_problem").isNotNull()
     slim = found.withColumn("_raw", F.when(bad, F.col("_raw"))).persist(StorageLevel.MEMORY_AND_DISK)
     try:
@@ -176,8 +183,8 @@ def count(found: DataFrame, rules: TableRules) -> Extracted:
     return Extracted(rows_in, rows, quarantined, by_size)
 
 
-def _check_batch(spark: SparkSession, lake: Lake, rules: TableRules, found: DataFrame, done: Extracted) -> None:
-    """Raise TableError when the new records as a whole are not such as the rules ask for."""
+def _check_batch(spark: SparkSession, lake: Lake, rules: TableRules, found: DataFrame, done: Extracted) -> tuple[str, ...]:
+    """Warnings about the new records as a whole; raises TableError when they are not such as the rules ask for."""
     share = done.quarantined / done.rows_in
     if share > rules.config.max_quarantined:
         top = ", ".join(f"{reason} {count:,}" for reason, count in list(done.reasons.items())[:3])
@@ -188,19 +195,31 @@ def _check_batch(spark: SparkSession, lake: Lake, rules: TableRules, found: Data
             f"max_quarantined {rules.config.max_quarantined:.1%}): {top}{where}; nothing was written: mend rules or source",
             reasons=done.reasons,
         )
-    for check in rules.config.checks:
-        if isinstance(check, Volume) and (problem := check.problem(done.rows)):
+    return check_rows(spark, lake, rules, found, done.rows, rules.batch_checks)
+
+
+def check_rows(
+    spark: SparkSession, lake: Lake, rules: TableRules, found: DataFrame, size: int, checks: Sequence[BatchCheck]
+) -> tuple[str, ...]:
+    """Hold the ``size`` rows among the classified records against ``checks``; returns what those that only warn say.
+
+    Raises TableError when another fails.
+    """
+    batch = Batch(found.where("_problem IS NULL"), size, rules.into, lambda table: _present(spark, lake, table))
+    warnings = []
+    for check in checks:
+        with spark_failures(rules.source):
+            problem = check.problem(batch)
+        if problem and check.severity == "fail":
             raise TableError(f"{rules.into}: check {check.name}: {problem}; nothing was written", check=check.name)
-    check_keys(spark, lake, rules, found)
+        if problem:
+            warnings.append(f"check {check.name}: {problem}")
+            _log.warning("%s: check %s: %s", rules.into, check.name, problem)
+    return tuple(warnings)
 
 
-def check_keys(spark: SparkSession, lake: Lake, rules: TableRules, found: DataFrame) -> None:
-    """Raise TableError when a key that must be unique would stand twice with the rows among the classified records."""
-    for check in rules.config.checks:
-        if isinstance(check, Unique):
-            present = read_table(spark, lake, rules.into) if lake.exists(rules.into) else None
-            if problem := check.problem(good_rows(found, rules), present):
-                raise TableError(f"{rules.into}: check {check.name}: {problem}; nothing was written", check=check.name)
+def _present(spark: SparkSession, lake: Lake, table: TableName) -> DataFrame | None:
+    return read_table(spark, lake, table) if lake.exists(table) else None
 
 
 def good_rows(found: DataFrame, rules: TableRules) -> DataFrame:
@@ -244,4 +263,6 @@ def _check_counts(lake: Lake, rules: TableRules, app: str, added: int) -> None:
 
 def _sum(first: Extracted, second: Extracted) -> Extracted:
     reasons = {r: first.reasons.get(r, 0) + second.reasons.get(r, 0) for r in (*first.reasons, *second.reasons)}
-    return Extracted(first.rows_in + second.rows_in, first.rows + second.rows, first.quarantined + second.quarantined, reasons)
+    return Extracted(
+        first.rows_in + second.rows_in, first.rows + second.rows, first.quarantined + second.quarantined, reasons, second.warnings
+    )

@@ -72,7 +72,7 @@ def preview(
     """
     raw = read_table(spark, lake, rules.source)
     newest = raw.orderBy(F.col("_batch").desc(), F.col("_offset").desc(), "_source").limit(records)
-    return _compare(newest, rules, current, examples)
+    return _compare(newest, lake, rules, current, examples)
 
 
 def shadow(spark: SparkSession, lake: Lake, rules: TableRules, current: TableRules, *, after: int, upto: int) -> Preview:
@@ -81,14 +81,14 @@ def shadow(spark: SparkSession, lake: Lake, rules: TableRules, current: TableRul
     Raises as ``preview``.
     """
     batch = F.col("_batch")
-    return _compare(read_table(spark, lake, rules.source).where((batch > after) & (batch <= upto)), rules, current, 0)
+    return _compare(read_table(spark, lake, rules.source).where((batch > after) & (batch <= upto)), lake, rules, current, 0)
 
 
-def _compare(records: DataFrame, rules: TableRules, current: TableRules | None, examples: int) -> Preview:
-    with spark_failures(rules.source), _kept(records) as sample, _kept(_tried(sample, rules)) as after:
+def _compare(records: DataFrame, lake: Lake, rules: TableRules, current: TableRules | None, examples: int) -> Preview:
+    with spark_failures(rules.source), _kept(records) as sample, _kept(_tried(sample, rules, lake)) as after:
         if current is None:
             return Preview(rules.into, _outcome(after))
-        with _kept(_tried(sample, current)) as before:
+        with _kept(_tried(sample, current, lake)) as before:
             changed, shown = _changes(before, after, examples)
             return Preview(rules.into, _outcome(after), _outcome(before), changed, shown)
 
@@ -103,7 +103,7 @@ def _kept(rows: DataFrame) -> Iterator[DataFrame]:
         kept.unpersist()
 
 
-def _tried(raw: DataFrame, rules: TableRules) -> DataFrame:
+def _tried(raw: DataFrame, rules: TableRules, lake: Lake) -> DataFrame:
     """Each row that a record gives, by its place ``_at``.
 
     With its ``rule`` (null when quarantined), its ``reason`` (null for a row), and what it became, as ``text``, which leaves null
@@ -111,7 +111,7 @@ def _tried(raw: DataFrame, rules: TableRules) -> DataFrame:
     """
     row = F.to_json(F.struct(*sorted(rules.config.types())), {"ignoreNullFields": "true"})
     reason, message = F.col("_problem.reason"), F.col("_problem.message")
-    found = classify(raw, rules)
+    found = classify(raw, rules, lake)
     return found.select(
         *_RECORD,
         F.col("_at") if rules.config.is_many else F.lit(0).alias("_at"),

@@ -19,9 +19,11 @@ from core.errors import TableError
 from core.lake.catalog import Lake
 from core.lake.failures import spark_failures
 from core.lake.tables import append, overwrite, read_table
-from etl.extract import Extracted, bad_records, check_keys, classified, count, good_rows
+from etl.extract import Extracted, bad_records, check_rows, classified, count, good_rows
+from etl.rules.checks.unique import Unique
 from etl.rules.compile import KEPT
 from etl.rules.config import TableRules
+from etl.rules.references import pin
 
 _KEY = ("_source", "_offset", "_batch")
 
@@ -49,12 +51,13 @@ def replay(spark: SparkSession, lake: Lake, rules: TableRules, *, app: str) -> R
     lake.check(rules.quarantine)
     with lake.exclusive(rules.into):
         finished = finish(spark, lake, rules, app=app)
+        rules = pin(lake, rules)
         upto = lake.number(rules.quarantine, app)
         with _tried(spark, lake, rules, upto) as found:
             done = count(found, rules)
             if _outcomes(spark, lake, rules, upto) == {(rules.rule_set, reason): n for reason, n in done.reasons.items()}:
                 return Replayed(done.rows_in, 0, done.reasons, finished)
-            check_keys(spark, lake, rules, found)
+            check_rows(spark, lake, rules, found, done.rows, [c for c in rules.batch_checks if isinstance(c, Unique)])
             own = _own(app)
             number, before = lake.number(rules.into, own) + 1, _sizes(lake, rules)
             facts = {
@@ -113,7 +116,7 @@ def _tried(spark: SparkSession, lake: Lake, rules: TableRules, upto: int) -> Ite
     came = raw.select(*_KEY, "_header", "value").join(records.select(*_KEY), list(_KEY), "left_semi").dropDuplicates(list(_KEY))
     value = F.coalesce("raw", "value") if dropped else F.col("raw")
     whole = records.join(came, list(_KEY), "left").select(*KEPT, value.alias("value"), "_header")
-    with classified(whole, rules) as found:
+    with classified(whole, rules, lake) as found:
         yield found
 
 

@@ -23,7 +23,10 @@ def extract_tables(context: Context) -> Report:
         done = Extracted() if nothing_new else extract(context.spark, context.lake, rules, app=app)
         taken = f"{done.rows:,}" if not rules.config.is_many else f"{done.rows_in - done.quarantined:,} ({done.rows:,} rows)"
         lines.append(f"{rules.into}: {done.rows_in:,} in = {taken} out + {done.quarantined:,} quarantined")
+        lines += [f"{rules.into}: warning: {text}" for text in done.warnings]
         facts[str(rules.into)] = {"in": done.rows_in, "out": done.rows, "quarantined": done.quarantined, "reasons": done.reasons}
+        if done.warnings:
+            facts[str(rules.into)]["warnings"] = list(done.warnings)
         if done.rows_in and context.loaded.shadow is not None:
             line, tried = try_shadow(context, context.loaded.shadow, rules, app)
             lines.append(line)

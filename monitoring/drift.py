@@ -21,7 +21,8 @@ from core.errors import CorruptFile, TableError
 from core.features.arrow import arrays
 from core.features.column import Array
 from core.lake.catalog import Lake, Snapshot
-from monitoring.bins import Bins, Counts, fit, psi
+from core.stability import psi
+from monitoring.bins import Bins, Counts, fit
 
 LEAST_ROWS = 500
 """Of either side: with fewer, chance alone takes the index of 20 bins near 0.1."""

@@ -19,6 +19,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StringType
 
 from core.errors import RuleError
+from core.lake.catalog import Lake
 from etl.rules.config import TableRules
 from etl.rules.expressions import attempted, verify_expressions
 from etl.rules.fields import FieldSpec, FieldType
@@ -27,6 +28,7 @@ from etl.rules.kinds.sql import SqlRule
 from etl.rules.many import settle, spread
 from etl.rules.masks import Mask, find_key, masked
 from etl.rules.problems import find_problem
+from etl.rules.references import with_references
 
 KEPT = ("_source", "_offset", "_batch", "_ingested_at")
 _PLACE = ("_record", "_at")
@@ -46,7 +48,7 @@ class _Source:
     def value(self, name: str) -> Column:
         if self.result is None:
             return self.spec.value(F.col(f"_s_{name}"))
-        value = self.result.try_cast("bigint" if self.spec.type is FieldType.LONG else self.spec.type.value)
+        value = self.spec.converted(self.result.try_cast("bigint" if self.spec.type is FieldType.LONG else self.spec.type.value))
         return value if self.spec.default is None else F.when(self.result.isNull(), self.spec.filled).otherwise(value)
 
     def filled_text(self) -> Column:
@@ -57,25 +59,25 @@ class _Source:
         """Sources of one form give their values by one column."""
         if self.result is not None or self.spec.default is not None:
             return (self.number,)
-        return (self.spec.type, self.spec.format, self.spec.timezone)
+        return (self.spec.type, self.spec.format, self.spec.timezone, self.spec.unit)
 
 
-def classify(raw: DataFrame, rules: TableRules) -> DataFrame:
+def classify(raw: DataFrame, rules: TableRules, lake: Lake | None = None) -> DataFrame:
     """Every record of a raw table as a row, good or bad. Nothing runs yet, but for the analysis of the plan.
 
     Columns: the typed fields, ``_rule`` (null when none took the record), ``_rule_set``, the columns of ``KEPT``, ``_raw`` (the
     record's bytes) and ``_problem`` (null for a good row, else ``{reason, message}``). Where a record may give several rows
     (``is_many``), a good one has them all, with ``_at`` from 0, and ``_raw`` in the first alone; a bad one has one row. Raises
-    RuleError for SQL that does not fit, and for a mask without its key.
+    RuleError for SQL that does not fit, for a mask without its key, and for foreign keys without the ``lake`` of their tables.
     """
     try:
-        return _classify(raw, rules)
+        return _classify(raw, rules, lake)
     except (PySparkException, Py4JError) as error:
         line = str(error).strip().split("\n", 1)[0]
         raise RuleError(f"{rules.into}: the rules cannot be compiled: {line[:300]}") from error
 
 
-def _classify(raw: DataFrame, rules: TableRules) -> DataFrame:
+def _classify(raw: DataFrame, rules: TableRules, lake: Lake | None) -> DataFrame:
     types = rules.config.types()
     text = F.try_validate_utf8(F.col("value").cast("string"))
     df = raw.select(*KEPT, "_header", F.col("value").alias("_raw"), text.alias("value"))
@@ -89,6 +91,7 @@ def _classify(raw: DataFrame, rules: TableRules) -> DataFrame:
     df = df.select("*", *typed, _rule_name(rules.rules).alias("_rule"))
     checks = {f"{rules.into}: check {c.name}": c.expression for c in rules.row_checks if hasattr(c, "expression")}
     verify_expressions(df.select(*types), checks)
+    df = with_references(df, rules, lake)
     found = find_problem(rules, _failures(rules.rules, types))
     df = df.select(
         *_shown(rules), "_rule", _rule_set(rules), *KEPT, _bytes(rules), found.alias("_problem"), *(_PLACE if many else ())

@@ -28,15 +28,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, PlainSerializer, SecretStr, WithJsonSchema, model_validator
+from pydantic import Field, SecretStr, model_validator
 
 from core.config import Strict, parse_yaml, read_text, validate
 from core.contracts import Layer, TableName
-from core.errors import ConfigError
+from etl.rules.checks.batch import BatchCheck, BatchSpec
 from etl.rules.checks.bounds import Range
 from etl.rules.checks.check import RowCheck
+from etl.rules.checks.distribution import Distribution
 from etl.rules.checks.expression import Expression
+from etl.rules.checks.foreign_key import ForeignKey
 from etl.rules.checks.form import Form
+from etl.rules.checks.freshness import Freshness
 from etl.rules.checks.membership import Membership
 from etl.rules.checks.not_null import NotNull
 from etl.rules.checks.unique import Unique
@@ -49,28 +52,16 @@ from etl.rules.kinds.keyvalue import KeyValueRule
 from etl.rules.kinds.kind import Kind
 from etl.rules.kinds.regex import RegexRule
 from etl.rules.kinds.sql import SqlRule
+from etl.rules.kinds.xml import XmlRule
 from etl.rules.masks import Mask
 from etl.rules.names import check_names
+from etl.rules.tables import Table
 
-Rule = Annotated[RegexRule | JsonRule | SqlRule | DelimitedRule | KeyValueRule, Field(discriminator="kind")]
-Check = Annotated[NotNull | Range | Membership | Form | Expression | Unique | Volume, Field(discriminator="kind")]
-
-
-def _table(value: Any) -> TableName:
-    if isinstance(value, TableName):
-        return value
-    try:
-        return TableName.parse(str(value))
-    except ConfigError as error:
-        raise ValueError(error.message) from error
-
-
-_WRITTEN = {
-    "type": "string",
-    "description": "layer.name, for example raw.flights",
-    "pattern": r"^(raw|extracted)\.[a-z][a-z0-9_]{0,62}$",
-}
-Table = Annotated[TableName, BeforeValidator(_table), PlainSerializer(str), WithJsonSchema(_WRITTEN)]
+Rule = Annotated[RegexRule | JsonRule | SqlRule | DelimitedRule | KeyValueRule | XmlRule, Field(discriminator="kind")]
+Check = Annotated[
+    NotNull | Range | Membership | Form | Expression | ForeignKey | Unique | Volume | Freshness | Distribution,
+    Field(discriminator="kind"),
+]
 
 
 class TableConfig(Strict):
@@ -98,8 +89,10 @@ class TableConfig(Strict):
         masks = self.masks()
         for check in self.checks:
             blind = [n for n in getattr(check, "columns", ()) if n in masks and masks[n].mask is not Mask.HASH]
-            if isinstance(check, Unique) and blind:
+            if isinstance(check, Unique | ForeignKey | Distribution) and blind:
                 raise ValueError(f"check {check.name!r} cannot tell values of {blind[0]!r} apart: mask it by hash")
+            if isinstance(check, ForeignKey) and check.table == self.into:
+                raise ValueError(f"check {check.name!r} leads into the table that it is of: a foreign key names another")
         return self
 
     @property
@@ -132,11 +125,16 @@ class RuleFile(Strict):
 
 @dataclass(frozen=True, slots=True)
 class TableRules:
-    """The rules of one raw table, the digest of the set that they belong to, and the keys that masks may ask for."""
+    """The rules of one raw table, and the digest of the set that they belong to.
+
+    ``keys`` are those that masks may ask for; ``references`` the versions at which foreign keys read their tables (default: the
+    newest).
+    """
 
     config: TableConfig
     rule_set: str
     keys: Mapping[str, SecretStr] = field(default_factory=dict, repr=False, compare=False)
+    references: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def source(self) -> TableName:
@@ -161,17 +159,28 @@ class TableRules:
     @property
     def row_checks(self) -> tuple[RowCheck, ...]:
         """The checks of single rows."""
-        return tuple(c for c in self.config.checks if not isinstance(c, Unique | Volume))
+        return tuple(c for c in self.config.checks if not isinstance(c, BatchSpec))
+
+    @property
+    def batch_checks(self) -> tuple[BatchCheck, ...]:
+        """The checks of all new rows."""
+        return tuple(c for c in self.config.checks if isinstance(c, BatchSpec))
+
+    @property
+    def foreign_keys(self) -> tuple[ForeignKey, ...]:
+        """The checks that look into other tables."""
+        return tuple(c for c in self.config.checks if isinstance(c, ForeignKey))
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-able form without the keys, read back by ``from_json``."""
-        return {"rule_set": self.rule_set, "table": self.config.model_dump(mode="json", by_alias=True, exclude={"examples"})}
+        table = self.config.model_dump(mode="json", by_alias=True, exclude={"examples"})
+        return {"rule_set": self.rule_set, "table": table, "references": dict(self.references)}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any], keys: Mapping[str, SecretStr] | None = None) -> Self:
         """Read what ``to_json`` wrote."""
         config = validate(document["table"], TableConfig, "the rules recorded with a commit")
-        return cls(config, str(document["rule_set"]), keys or {})
+        return cls(config, str(document["rule_set"]), keys or {}, document.get("references", {}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,8 +224,7 @@ def read_rules(name: str, file: RuleFile, where: str, keys: Mapping[str, SecretS
         for rule in table.rules:
             rule.verify(f"{where}: {table.into}: rule {rule.name}")
         for check in table.checks:
-            if not isinstance(check, Unique | Volume):
-                check.verify(f"{where}: {table.into}: check {check.name}", types)
+            check.verify(f"{where}: {table.into}: check {check.name}", types)
     digest = _digest(file)
     return RuleSet(name, digest, tuple(TableRules(table, digest, keys or {}) for table in file.tables))
 

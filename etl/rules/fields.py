@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 from core.config import Strict
 from etl.rules.defaults import Default, default_column, read_default
 from etl.rules.masks import Mask
+from etl.rules.units import Unit
 
 _DATE_LENGTHS = (8, 10)
 _ZONE = r"[A-Za-z+\-]"
@@ -39,7 +40,7 @@ class FieldSpec(Strict):
     (default: UTC; in a gap of summer time the clock goes on by the hour left out, in an overlap the earlier instant is meant).
     A text of ``null_values`` is null; a null ``required`` field is an error of its record, and any other has the value of
     ``default``. ``mask`` is for strings: checks see the text, the table and all messages do not; ``hash`` takes the key that
-    the settings hold under ``rules.keys``.
+    the settings hold under ``rules.keys``. ``unit`` is for a double: it is held in another unit than it was written in.
     """
 
     type: FieldType
@@ -50,6 +51,7 @@ class FieldSpec(Strict):
     default: Default | datetime | date | None = None
     mask: Mask | None = None
     mask_key: str = "default"
+    unit: Unit | None = None
 
     @field_validator("timezone")
     @classmethod
@@ -73,6 +75,8 @@ class FieldSpec(Strict):
             raise ValueError("a required field has no default: leave out one of the two")
         if self.mask is not None and self.type is not FieldType.STRING:
             raise ValueError(f"a {self.type} cannot be masked: make the field a string")
+        if self.unit is not None and self.type is not FieldType.DOUBLE:
+            raise ValueError(f"a {self.type} has no unit: make the field a double")
         return self
 
     @field_validator("default")
@@ -95,6 +99,10 @@ class FieldSpec(Strict):
             return self._read(text)
         return F.when(text.isNull(), self.filled).otherwise(self._read(text))
 
+    def converted(self, value: Column) -> Column:
+        """``value`` in the unit that the table holds."""
+        return value if self.unit is None else self.unit.convert(value)
+
     @property
     def filled(self) -> Column:
         """``default`` as a constant of the type."""
@@ -105,7 +113,7 @@ class FieldSpec(Strict):
             case FieldType.STRING:
                 return text.cast("string")
             case FieldType.DOUBLE:
-                return _if(_is_suffixed(text), F.lit(None), text.try_cast("double"))
+                return self.converted(_if(_is_suffixed(text), F.lit(None), text.try_cast("double")))
             case FieldType.DATE:
                 return self._date(text)
             case FieldType.TIMESTAMP:

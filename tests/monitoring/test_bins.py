@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.contracts import Dtype
-from monitoring.bins import CategoryBins, NumberBins, fit, psi
+from core.stability import psi
+from monitoring.bins import CategoryBins, NumberBins, fit
 
 
 def test_the_index_is_what_it_is_by_hand():

@@ -6,15 +6,15 @@ from typing import Literal
 
 from pydantic import Field
 
-from etl.rules.checks.check import CheckSpec
+from etl.rules.checks.batch import Batch, BatchSpec
 
 
-class Volume(CheckSpec):
-    """Stops the step when fewer than ``min`` of the new raw rows became rows."""
+class Volume(BatchSpec):
+    """Fails when fewer than ``min`` of the new raw rows became rows."""
 
     kind: Literal["volume"]
     min: int = Field(ge=1)
 
-    def problem(self, rows: int) -> str | None:
-        """What is wrong with that many rows; None when nothing is."""
-        return None if rows >= self.min else f"{rows:,} rows, fewer than {self.min:,}"
+    def problem(self, batch: Batch) -> str | None:
+        """What is wrong with the new rows; None when nothing is."""
+        return None if batch.size >= self.min else f"{batch.size:,} rows, fewer than {self.min:,}"
