@@ -90,7 +90,7 @@ def _advance(spark: SparkSession, lake: Lake, rules: TableRules, app: str) -> Ex
     before = lake.info(rules.into).rows if lake.exists(rules.into) else 0
     with classified(_records(spark, lake, rules, span), rules, lake) as found:
         done = count(found, rules)
-        done = replace(done, warnings=_check_batch(spark, lake, rules, found, done))
+        done = replace(done, warnings=_check_batch(lake, rules, found, done))
         facts = {
             "from": span.after,
             "to": span.upto,
@@ -183,7 +183,7 @@ def count(found: DataFrame, rules: TableRules) -> Extracted:
     return Extracted(rows_in, rows, quarantined, by_size)
 
 
-def _check_batch(spark: SparkSession, lake: Lake, rules: TableRules, found: DataFrame, done: Extracted) -> tuple[str, ...]:
+def _check_batch(lake: Lake, rules: TableRules, found: DataFrame, done: Extracted) -> tuple[str, ...]:
     """Warnings about the new records as a whole; raises TableError when they are not such as the rules ask for."""
     share = done.quarantined / done.rows_in
     if share > rules.config.max_quarantined:
@@ -195,17 +195,15 @@ def _check_batch(spark: SparkSession, lake: Lake, rules: TableRules, found: Data
             f"max_quarantined {rules.config.max_quarantined:.1%}): {top}{where}; nothing was written: mend rules or source",
             reasons=done.reasons,
         )
-    return check_rows(spark, lake, rules, found, done.rows, rules.batch_checks)
+    return check_rows(lake, rules, found, done.rows, rules.batch_checks)
 
 
-def check_rows(
-    spark: SparkSession, lake: Lake, rules: TableRules, found: DataFrame, size: int, checks: Sequence[BatchCheck]
-) -> tuple[str, ...]:
+def check_rows(lake: Lake, rules: TableRules, found: DataFrame, size: int, checks: Sequence[BatchCheck]) -> tuple[str, ...]:
     """Hold the ``size`` rows among the classified records against ``checks``; returns what those that only warn say.
 
     Raises TableError when another fails.
     """
-    batch = Batch(found.where("_problem IS NULL"), size, rules.into, lambda table: _present(spark, lake, table))
+    batch = Batch(found.where("_problem IS NULL"), size, rules.into, lambda table: _present(found.sparkSession, lake, table))
     warnings = []
     for check in checks:
         with spark_failures(rules.source):

@@ -57,7 +57,7 @@ def replay(spark: SparkSession, lake: Lake, rules: TableRules, *, app: str) -> R
             done = count(found, rules)
             if _outcomes(spark, lake, rules, upto) == {(rules.rule_set, reason): n for reason, n in done.reasons.items()}:
                 return Replayed(done.rows_in, 0, done.reasons, finished)
-            check_rows(spark, lake, rules, found, done.rows, [c for c in rules.batch_checks if isinstance(c, Unique)])
+            check_rows(lake, rules, found, done.rows, [c for c in rules.batch_checks if isinstance(c, Unique)])
             own = _own(app)
             number, before = lake.number(rules.into, own) + 1, _sizes(lake, rules)
             facts = {

@@ -32,6 +32,7 @@ from pydantic import Field, SecretStr, model_validator
 
 from core.config import Strict, parse_yaml, read_text, validate
 from core.contracts import Layer, TableName
+from core.errors import ConfigError
 from etl.rules.checks.batch import BatchCheck, BatchSpec
 from etl.rules.checks.bounds import Range
 from etl.rules.checks.check import RowCheck
