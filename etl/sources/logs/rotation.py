@@ -34,15 +34,18 @@ def follow(sights: Sequence[Sight], known: Mapping[str, Content]) -> Found:
         if sight is not None and sight.path in free and sight.unchanged(known[name]):
             found.goes_on[sight.path] = name
             del free[sight.path]
-    _find_packed(found, free, sights)
+    by_path = {sight.path: sight for sight in sights}
+    for path in found.goes_on:
+        _leave_packed(found, free, by_path[path])
     for name in _longest_first(known):
         if name not in found.goes_on.values():
             owner = _owner(name, known[name], [sight for sight in free.values() if sight.holds(known[name])])
             if owner is not None:
                 found.goes_on[owner.path] = name
                 del free[owner.path]
-    _find_copies(found, {sight.path: sight for sight in sights}, known)
-    _part(found, {sight.path for sight in sights}, known)
+                _leave_packed(found, free, owner)
+    _find_copies(found, by_path, known)
+    _part(found, set(by_path), known)
     return found
 
 
@@ -69,14 +72,12 @@ def _is_moved(sight: Sight, own: Sight, content: Content) -> bool:
     return sight.size == content.size and (rewritten or sight.modified == content.modified != own.modified)
 
 
-def _find_packed(found: Found, free: dict[str, Sight], sights: Sequence[Sight]) -> None:
-    """What was compressed, while what it was made of is still there."""
-    for sight in [sight for sight in free.values() if sight.packed is not None]:
-        for other in sights:
-            made = is_derived(other.path, sight.path) and other.size == sight.size > 0
-            if made and other.path in found.goes_on and sight.begins(other):
-                found.copies[sight.path] = other.path
-                free.pop(sight.path, None)
+def _leave_packed(found: Found, free: dict[str, Sight], original: Sight) -> None:
+    """What was compressed, while what it was made of is still there, is a copy, whatever else begins like it."""
+    for sight in [sight for sight in free.values() if sight.packed is not None and sight.size == original.size > 0]:
+        if is_derived(original.path, sight.path) and sight.begins(original):
+            found.copies[sight.path] = original.path
+            del free[sight.path]
 
 
 def _find_copies(found: Found, sights: Mapping[str, Sight], known: Mapping[str, Content]) -> None:
