@@ -1,4 +1,4 @@
-"""Files that grow: JSON lines, CSV and logs, read on from where the last run ended."""
+"""Files of a folder: those of lines are read on from where the last run ended, all others whole."""
 
 from __future__ import annotations
 
