@@ -37,6 +37,8 @@ def drift(
     ]
     show_rows(console(), f"records that no rule of {found.rules} takes", ("table", "before", "new", "by chance", ""), rows)
     if found.proposed is not None:
-        typer.echo(f"kept as rules {found.rules} version {found.proposed.version}: `maas config get {found.rules} --kind rules`")
+        typer.echo(
+            f"kept as rules {found.rules} version {found.proposed.version}: `maas rules activate {found.rules}` puts it to work"
+        )
     if found.drifted:
         raise typer.Exit(DRIFTED)

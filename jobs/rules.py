@@ -49,6 +49,15 @@ def load_in_force(settings: Settings, name: str) -> Loaded:
     return replace(loaded, rules=active, active=standing.active, is_file=active.digest == loaded.rules.digest)
 
 
+def text_in_force(settings: Settings, loaded: Loaded) -> str:
+    """The text of the rules that a pipeline runs with."""
+    name = loaded.extraction.rules
+    if loaded.active is None:
+        return read_text(settings.at_root(Path("conf/rules")) / f"{name}.yaml")
+    with open_database(settings) as database:
+        return Configurations(database).get(RULES, name, loaded.active).text
+
+
 def read_version(kept: Configuration, settings: Settings) -> RuleSet:
     """The rule set that a version holds; raises ConfigError or RuleError naming it."""
     return parse_rules(kept.name, kept.text, f"rules {kept.name!r} version {kept.version}", settings.rules.keys)
@@ -58,8 +67,12 @@ def push_rules(settings: Settings, file: Path, name: str) -> tuple[Configuration
     """Check a file of rules and keep it as a version, a draft when it was none before; raises ConfigError or RuleError."""
     if not _NAME.fullmatch(name):
         raise ConfigError(f"{name!r} is no name of a rule set: write lower-case letters, digits and _ (--name)")
-    text = read_text(file)
-    parse_rules(name, text, str(file), settings.rules.keys)
+    return push_text(settings, read_text(file), name, str(file))
+
+
+def push_text(settings: Settings, text: str, name: str, where: str) -> tuple[Configuration, Standing]:
+    """As ``push_rules``, for a text; ``where`` is what an error names."""
+    parse_rules(name, text, where, settings.rules.keys)
     with open_database(settings) as database:
         kept = Configurations(database).push(RULES, name, text)
         Lifecycle(database).move(name, Action.PUSH, kept.version)

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import yaml
-
-from core.config import validate
-from core.database.configurations import RULES, Configuration, Configurations
-from core.database.database import Database
+from core.database.configurations import Configuration
 from core.lake.catalog import Lake
 from core.settings import Settings
 from etl.discovery.choose import choose, proposal_of
 from etl.discovery.extend import extend
 from etl.discovery.proposal import Candidate
 from etl.discovery.unmatched import Extraction, extractions, unmatched
-from etl.rules.config import RuleFile, TableRules, read_rules
-from jobs.pipeline import load_pipeline
+from etl.rules.config import TableRules
+from jobs.pipeline import Loaded
+from jobs.rules import load_in_force, push_text, text_in_force
 from monitoring.alerts import write_alert
 from monitoring.proportions import risen
 
@@ -57,19 +53,19 @@ class RulesDrift:
 def examine_rules(settings: Settings, pipeline: str, *, significance: float, records: int) -> RulesDrift:
     """Hold the newest extraction of each table of a pipeline against those before it.
 
-    Where the share of records that no rule takes rose, rules are made of up to ``records`` of them; the pipeline's rules with
-    these appended are kept as the next version in the configuration database, and an alert is written. Nothing is activated.
+    Where the share of records that no rule takes rose, rules are made of up to ``records`` of them; the rules in force with these
+    appended are kept as the next version in the configuration database, a draft, and an alert is written. Nothing is activated.
     Raises ConfigError, TableError or StorageError.
     """
-    loaded, lake = load_pipeline(settings, pipeline), Lake.of(settings)
-    name = loaded.pipeline.rules
+    loaded, lake = load_in_force(settings, pipeline), Lake.of(settings)
+    name = loaded.extraction.rules
     there = [table for table in loaded.rules.tables if lake.exists(table.into)]
     looked_at = [_examine(lake, table, f"{pipeline}/extract/{table.into}", significance, records) for table in there]
     found = [one for one in looked_at if one is not None]
     if not any(one.drifted for one in found):
         return RulesDrift(name, tuple(found))
     tables = {str(table.into): table for table in loaded.rules.tables}
-    proposed = _propose(settings, name, [(tables[one.table], one.candidates) for one in found if one.candidates])
+    proposed = _propose(settings, loaded, [(tables[one.table], one.candidates) for one in found if one.candidates])
     drift = RulesDrift(name, tuple(found), proposed)
     _alert(settings, pipeline, drift)
     return drift
@@ -90,7 +86,7 @@ def _examine(lake: Lake, table: TableRules, app: str, significance: float, recor
 def _candidates(lake: Lake, table: TableRules, newest: Extraction, records: int) -> tuple[Candidate, ...]:
     """Rules that take records held out: of what came once no rule is made."""
     found = unmatched(lake, table.quarantine, newest, records)
-    if not found:
+    if not found or table.config.match != "first":  # more rules that take a record make more rows of it
         return ()
     sketch = choose(found, None, may_begin_with_header=False).make()
     sketch.add(found)
@@ -98,20 +94,14 @@ def _candidates(lake: Lake, table: TableRules, newest: Extraction, records: int)
     return tuple(one for one in proposal.candidates if one.coverage > 0) if proposal else ()
 
 
-def _propose(settings: Settings, name: str, more: Sequence[tuple[TableRules, Sequence[Candidate]]]) -> Configuration | None:
+def _propose(settings: Settings, loaded: Loaded, more: Sequence[tuple[TableRules, Sequence[Candidate]]]) -> Configuration | None:
     if not more:
         return None
-    file = settings.at_root(Path("conf/rules")) / f"{name}.yaml"
-    text = file.read_text(encoding="utf-8")
+    text = text_in_force(settings, loaded)
     for table, candidates in more:
         text = extend(text, table, candidates)
-    where = f"the rules proposed for {name}"
-    read_rules(name, validate(yaml.safe_load(text), RuleFile, where), where)
-    database = Database.of(settings)
-    try:
-        return Configurations(database).push(RULES, name, text)
-    finally:
-        database.close()
+    name = loaded.extraction.rules
+    return push_text(settings, text, name, f"the rules proposed for {name}")[0]
 
 
 def _alert(settings: Settings, pipeline: str, drift: RulesDrift) -> None:

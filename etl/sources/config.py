@@ -20,6 +20,7 @@ from etl.downloads.urls import parse_url
 from etl.sources.database_config import DatabaseConfig, each_table, open_database
 from etl.sources.download import DownloadSource
 from etl.sources.file_config import FilesConfig, LogConfig, open_files, open_folder
+from etl.sources.mongo_config import MongoConfig, open_collection
 from etl.sources.passwords import named_secret
 from etl.sources.records import Format
 from etl.sources.source import Source
@@ -84,7 +85,7 @@ class DownloadConfig(Strict):
         return value
 
 
-AnySource = DatabaseConfig | FilesConfig | LogConfig | KafkaConfig | DownloadConfig
+AnySource = DatabaseConfig | FilesConfig | LogConfig | KafkaConfig | DownloadConfig | MongoConfig
 SourceConfig = Annotated[AnySource, Field(discriminator="kind")]
 
 
@@ -105,6 +106,8 @@ def open_source(config: AnySource, settings: Settings) -> Source:
         return open_database(config, settings)
     if isinstance(config, KafkaConfig):
         return _open_topic(config, settings)
+    if isinstance(config, MongoConfig):
+        return open_collection(config, settings)
     if isinstance(config, DownloadConfig):
         return _open_download(config, settings)
     return open_files(config, settings)

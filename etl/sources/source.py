@@ -21,9 +21,9 @@ RECORD = StructType(
 )
 """What ``Source.read`` gives: where a record came from, its offset there, what came with it, and its bytes.
 
-The offset is a byte of a file, a watermark of a table, or a Kafka offset. ``_header`` is a CSV file's header line, or of a Kafka
-record a JSON object: ``timestamp`` (ms since 1970 UTC), ``key`` and the values of ``headers`` in Base64. A null ``value`` is a
-Kafka tombstone.
+The offset is a byte of a file, a watermark of a table, a row of a snapshot, a count of documents, or a Kafka offset. ``_header``
+is a CSV file's header line, or of a Kafka record a JSON object: ``timestamp`` (ms since 1970 UTC), ``key`` and the values of
+``headers`` in Base64. A null ``value`` is a Kafka tombstone.
 """
 
 Position = Mapping[str, Any]
@@ -38,7 +38,8 @@ class Range:
     """A part of a source: ``start`` ≤ offset < ``end`` of a file or partition, or watermarks ``start`` < w ≤ ``end`` of a table.
 
     ``within`` narrows a table's range to rows whose interval column lies in it. ``mark`` is a digest by which a file's range is
-    known again where the file was renamed; ``part`` is a member of an archive, ``encoding`` that of a text.
+    known again where the file was renamed; ``part`` is a member of an archive, ``encoding`` that of a text. ``where`` selects the
+    documents of a collection's range: a filter of MongoDB as canonical JSON.
     """
 
     place: str
@@ -49,6 +50,7 @@ class Range:
     mark: str | None = None
     part: str | None = None
     encoding: str = "utf-8"
+    where: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

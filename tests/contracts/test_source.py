@@ -6,7 +6,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,11 @@ from pyspark.sql import SparkSession
 
 from core.errors import SourceError
 from core.settings import Settings, SourcesSettings
+from etl.sources.collection import CollectionSource
 from etl.sources.config import DatabaseConfig, DownloadConfig, open_source
 from etl.sources.database import DatabaseSource
 from etl.sources.files import FileSource
+from etl.sources.mongo_config import MongoConfig
 from etl.sources.records import Format
 from etl.sources.source import RECORD, Plan, Position, Source
 from etl.sources.topic import TopicSource
@@ -122,6 +124,19 @@ def postgres_place(postgres: Postgres, tmp_path: Path) -> Place:
 
 
 @pytest.fixture
+def mongo_place(cluster: Settings) -> Iterator[Place]:
+    source = open_source(MongoConfig(kind="mongo", url="mongodb:///contract", collection="t", fields=("n",)), cluster)
+    assert isinstance(source, CollectionSource)
+    with source.server.documents() as documents:
+
+        def add(numbers: range) -> None:
+            documents.insert_many({"n": n, "not": "read"} for n in numbers)
+
+        yield Place(replace(source, watermark="n"), add, documents.drop)
+        documents.drop()
+
+
+@pytest.fixture
 def kafka_place(make_topic: Callable[[int], Any]) -> Place:
     topic = make_topic(2)
 
@@ -136,7 +151,7 @@ def kafka_place(make_topic: Callable[[int], Any]) -> Place:
     params=[
         *sorted(PLACES),
         "download",
-        *(pytest.param(name, marks=pytest.mark.cluster) for name in ("mysql", "postgres", "kafka")),
+        *(pytest.param(name, marks=pytest.mark.cluster) for name in ("mysql", "postgres", "mongo", "kafka")),
     ]
 )
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
