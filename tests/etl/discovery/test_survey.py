@@ -13,12 +13,15 @@ from core.contracts import TableName
 from core.errors import SourceError
 from core.lake.catalog import Lake
 from core.lake.tables import append
+from core.settings import load_settings
 from etl.discovery.distributed import sketch_file, sketch_table
-from etl.discovery.records import lines_between, of_file, of_table
+from etl.discovery.records import header_of, lines_between, of_file, of_table
 from etl.discovery.rules import propose_from
 from etl.discovery.survey import Survey
 from etl.discovery.templates.examples import Examples
+from jobs.discover import discover
 
+ROOT = Path(__file__).parents[3]
 RAW = "_source string, _offset long, _batch long, _ingested_at timestamp, _header binary, value binary"
 TEXTS = st.lists(
     st.sampled_from(["job 1 done", "job 22 done", "user anna in", "user bob in", "disk full", ""]) | st.text(max_size=9)
@@ -75,9 +78,12 @@ def test_spark_finds_what_one_pass_finds(spark, tmp_path):
     lines = [line for i in range(300) for line in (f"10:00:0{i % 9} job {i} done in {i}.5 s", f"user u{i} in\r", "idle", "")]
     file = tmp_path / "a.log"
     file.write_bytes("\n".join(lines).encode() + b"\n\xff\xfe\n")
-    lake, table = Lake(tmp_path / "lake"), TableName.parse("raw.jobs")
+    settings = load_settings(ROOT, "local", {"MAAS__HOME": str(tmp_path)})
+    lake, table = Lake.of(settings), TableName.parse("raw.jobs")
     at = datetime(2026, 1, 1, tzinfo=UTC)
-    rows = [("file", i, 1, at, None, value) for i, value in enumerate([*map(str.encode, lines), b"\xff", None])]
+    rows = [
+        ("file", i, 1, at, b"\xef\xbb\xbfid,name\r\n", value) for i, value in enumerate([*map(str.encode, lines), b"\xff", None])
+    ]
     append(lake, spark.createDataFrame(rows, RAW).repartition(5), table, app="test", number=1, facts={})
 
     of_lines, of_rows = sketch_file(spark, file, Survey), sketch_table(spark, lake, table, Survey)
@@ -85,6 +91,9 @@ def test_spark_finds_what_one_pass_finds(spark, tmp_path):
     assert propose_from(of_lines) == propose_from(surveyed(of_file(file, 10_000), 16_384))
     assert propose_from(of_rows) == propose_from(surveyed(of_table(lake, table, 10_000), 16_384))
     assert {one.rule["name"] for one in propose_from(of_rows).candidates} == {"job_done_in_s", "user_in", "idle"}
+    assert header_of(lake, table) == "\ufeffid,name"
+    drafted = discover(settings, "raw.jobs", table=None, records=10_000, references=["raw.jobs"])
+    assert drafted.count("- name:") == 3
     with pytest.raises(SourceError, match="No such file"):
         sketch_file(spark, Path("/nowhere.log"), Survey)
 
