@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import reduce
-from operator import and_
-from typing import Any
 
 from py4j.protocol import Py4JError  # type: ignore[import-untyped]
 from pyspark.errors import PySparkException
@@ -20,15 +18,17 @@ from pyspark.sql.types import StringType
 
 from core.errors import RuleError
 from core.lake.catalog import Lake
+from etl.rules.attempts import Attempt, find_taker, parse_all
 from etl.rules.config import TableRules
-from etl.rules.expressions import attempted, verify_expressions
+from etl.rules.expressions import verify_expressions
 from etl.rules.fields import FieldSpec, FieldType
-from etl.rules.kinds.kind import Kind, Record
+from etl.rules.kinds.kind import Kind
 from etl.rules.kinds.sql import SqlRule
 from etl.rules.many import settle, spread
 from etl.rules.masks import Mask, find_key, masked
 from etl.rules.problems import find_problem
 from etl.rules.references import with_references
+from etl.rules.runs import LEAST, first_case
 
 KEPT = ("_source", "_offset", "_batch", "_ingested_at")
 _PLACE = ("_record", "_at")
@@ -36,14 +36,14 @@ _PLACE = ("_record", "_at")
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """A field as the rule with this number reads it: its text; for SQL with another result than a text, that ``result``."""
+    """A field as the rules with these numbers read it: its text; for SQL with another result than a text, that ``result``."""
 
-    number: int
+    numbers: tuple[int, ...]
     spec: FieldSpec
     text: Column
     result: Column | None = None
     is_guarded: bool = False
-    """Whether only the rows of this rule may have its values."""
+    """Whether only the rows of these rules may have its values."""
 
     def value(self, name: str) -> Column:
         if self.result is None:
@@ -55,10 +55,14 @@ class _Source:
         """The text of a string field."""
         return self.text if self.spec.default is None else F.coalesce(self.text, self.spec.filled)
 
+    def is_taker(self) -> Column:
+        """Whether one of the rules took the record."""
+        return F.col("_taker") == self.numbers[0] if len(self.numbers) == 1 else F.col("_taker").isin(*self.numbers)
+
     def form(self) -> tuple[object, ...]:
         """Sources of one form give their values by one column."""
         if self.result is not None or self.spec.default is not None:
-            return (self.number,)
+            return self.numbers
         return (self.spec.type, self.spec.format, self.spec.timezone, self.spec.unit)
 
 
@@ -81,11 +85,10 @@ def _classify(raw: DataFrame, rules: TableRules, lake: Lake | None) -> DataFrame
     types = rules.config.types()
     text = F.try_validate_utf8(F.col("value").cast("string"))
     df = raw.select(*KEPT, "_header", F.col("value").alias("_raw"), text.alias("value"))
-    for number, rule in enumerate(rules.rules):
-        df = _with_parsed(df, rules, rule, number)
+    df, attempts = parse_all(df, rules)
     many = rules.config.is_many
-    df = spread(df, rules.rules) if many else df.select("*", _taker(rules.rules).alias("_taker"))
-    sources = {name: list(_sources(df, rules, name)) for name in types}
+    df = spread(df, attempts) if many else df.select("*", find_taker(attempts).alias("_taker"))
+    sources = {name: list(_sources(df, rules, attempts, name)) for name in types}
     df = df.select("*", *(_text(found, types[name]).alias(_text_name(name, types[name])) for name, found in sources.items()))
     typed = [_value(name, sources[name]).alias(name) for name in types if types[name] is not FieldType.STRING]
     df = df.select("*", *typed, _rule_name(rules.rules).alias("_rule"))
@@ -122,63 +125,33 @@ def _shown(rules: TableRules) -> Iterator[Column]:
             yield masked(F.col(name), spec.mask, secret).alias(name)
 
 
-def _with_parsed(df: DataFrame, rules: TableRules, rule: Kind, number: int) -> DataFrame:
-    """``df`` with ``_p<number>``: what the rule makes of a record that is left to it."""
-    before = rules.rules[:number] if rules.config.match == "first" else ()
-    guards = [~earlier.takes(F.col(f"_p{i}")) for i, earlier in enumerate(before)]
-    where = f"{rules.into}: rule {rule.name}"
-    if rule.when is not None and not isinstance(rule, SqlRule):
-        verify_expressions(df.select("value"), {f"{where}: when": rule.when})
-        guards.append(_holds(df, rule.when, F.col("value").isNotNull()))
-    parsed = rule.parse(Record(F.col("value"), F.col("_header")))
-    df = df.select("*", (F.when(reduce(and_, guards), parsed) if guards else parsed).alias(f"_p{number}"))
-    return _with_results(df, rule, number, where) if isinstance(rule, SqlRule) else df
-
-
-def _with_results(df: DataFrame, rule: SqlRule, number: int, where: str) -> DataFrame:
-    """``df`` with ``_e<number>_<field>``, the attempted results of the fields' expressions, where the rule takes the record."""
-    parsed = F.col(f"_p{number}")
-    kept = [name for name in df.columns if name != f"_p{number}"]
-    scope = df.select("*", *(rule.column(parsed, name).alias(name) for name in rule.columns))
-    sql = {f"{where}: field {name}": rule.expression(name) for name in rule.fields}
-    verify_expressions(scope.select("value", *rule.columns), sql | ({f"{where}: when": rule.when} if rule.when else {}))
-    if rule.when is not None:
-        mine = F.when(_holds(scope, rule.when, rule.takes(parsed)), parsed)
-        scope = scope.select(*kept, *rule.columns, mine.alias(f"_p{number}"))
-    jvm: Any = df.sparkSession.sparkContext._jvm  # noqa: SLF001
-    results = (attempted(jvm, F.expr(rule.expression(n)), rule.takes(parsed)).alias(f"_e{number}_{n}") for n in rule.fields)
-    return scope.select(*kept, f"_p{number}", *results)
-
-
-def _holds(df: DataFrame, condition: str, guard: Column) -> Column:
-    """Whether a condition holds; not where it is null or raises."""
-    jvm: Any = df.sparkSession.sparkContext._jvm  # noqa: SLF001
-    found = attempted(jvm, F.expr(condition).cast("boolean"), guard)
-    return F.coalesce(found.getField("v"), F.lit(False))
-
-
-def _taker(rules: tuple[Kind, ...]) -> Column:
-    """The number of the rule that takes the record; null when none does."""
-    return _case((rule.takes(F.col(f"_p{i}")), F.lit(i)) for i, rule in enumerate(rules))
-
-
 def _rule_name(rules: tuple[Kind, ...]) -> Column:
-    return _case((F.col("_taker") == i, F.lit(rule.name)) for i, rule in enumerate(rules))
+    if len(rules) < LEAST:
+        return first_case([(F.col("_taker") == i, F.lit(rule.name)) for i, rule in enumerate(rules)])
+    return F.get(F.array(*(F.lit(rule.name) for rule in rules)), F.col("_taker"))
 
 
-def _sources(df: DataFrame, rules: TableRules, name: str) -> Iterator[_Source]:
-    for number, rule in enumerate(rules.rules):
-        if name not in rule.specs:
-            continue
-        spec = rule.specs[name]
-        guarded = len(rules.rules) > 1 and (spec.default is not None or rules.config.match == "all")
-        if isinstance(rule, SqlRule):
-            result = F.col(f"_e{number}_{name}").getField("v")
-            is_text = isinstance(df.select(result).schema[0].dataType, StringType)
-            text = spec.nulled(result) if is_text else result.cast("string")
-            yield _Source(number, spec, text, None if is_text else result, guarded)
-        else:
-            yield _Source(number, spec, spec.nulled(rule.text(F.col(f"_p{number}"), name)), None, guarded)
+def _sources(df: DataFrame, rules: TableRules, attempts: list[Attempt], name: str) -> Iterator[_Source]:
+    for attempt in attempts:
+        for spec, numbers in _alike(attempt, name):
+            guarded = len(rules.rules) > 1 and (spec.default is not None or rules.config.match == "all")
+            if isinstance(attempt.rules[0], SqlRule):
+                result = F.col(f"_e{attempt.start}_{name}").getField("v")
+                is_text = isinstance(df.select(result).schema[0].dataType, StringType)
+                text = spec.nulled(result) if is_text else result.cast("string")
+                yield _Source(numbers, spec, text, None if is_text else result, guarded)
+            else:
+                yield _Source(numbers, spec, spec.nulled(attempt.text(name)), None, guarded)
+
+
+def _alike(attempt: Attempt, name: str) -> Iterator[tuple[FieldSpec, tuple[int, ...]]]:
+    """How a field is read, with the numbers of the attempt's rules that read it so."""
+    found: dict[str, list[int]] = {}
+    specs = {number: rule.specs[name] for number, rule in enumerate(attempt.rules, attempt.start) if name in rule.specs}
+    for number, spec in specs.items():
+        found.setdefault(spec.model_dump_json(exclude={"group", "required"}), []).append(number)
+    for numbers in found.values():
+        yield specs[numbers[0]], tuple(numbers)
 
 
 def _text_name(name: str, kind: FieldType) -> str:
@@ -190,13 +163,13 @@ def _text(sources: list[_Source], kind: FieldType) -> Column:
     texts = [source.filled_text() if kind is FieldType.STRING else source.text for source in sources]
     if len(sources) == 1 and not sources[0].is_guarded:
         return texts[0]
-    return _case((F.col("_taker") == source.number, text) for source, text in zip(sources, texts, strict=True))
+    return first_case([(source.is_taker(), text) for source, text in zip(sources, texts, strict=True)])
 
 
 def _value(name: str, sources: list[_Source]) -> Column:
     if len({source.form() for source in sources}) == 1 and not sources[0].is_guarded:
         return sources[0].value(name)
-    return _case((F.col("_taker") == source.number, source.value(name)) for source in sources)
+    return first_case([(source.is_taker(), source.value(name)) for source in sources])
 
 
 def _failures(rules: tuple[Kind, ...], names: Iterable[str]) -> dict[str, Column]:
@@ -208,9 +181,3 @@ def _failures(rules: tuple[Kind, ...], names: Iterable[str]) -> dict[str, Column
             raised = [(F.col("_taker") == i) & F.col(f"_e{i}_{name}").isNull() for i in numbers]
             found[name] = reduce(lambda left, right: left | right, raised)
     return found
-
-
-def _case(branches: Iterable[tuple[Column, Column]]) -> Column:
-    """The first branch whose condition holds; else null."""
-    pairs = list(branches)
-    return reduce(lambda case, pair: case.when(*pair), pairs[1:], F.when(*pairs[0]))

@@ -9,30 +9,29 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from etl.rules.kinds.kind import Kind
+from etl.rules.attempts import Attempt
 
 _PAIRS = "array<struct<taker:int,item:int>>"
 
 
-def spread(df: DataFrame, rules: tuple[Kind, ...]) -> DataFrame:
+def spread(df: DataFrame, attempts: list[Attempt]) -> DataFrame:
     """``df`` with a row for each that a record gives, and one for a record that gives none.
 
     ``_record`` tells records apart, ``_at`` counts a record's rows from 0; ``_taker`` is the number of the row's rule (null when
     no rule takes the record) and ``_item`` which of that rule's rows it is, from 0.
     """
-    pairs = F.flatten(F.array(*(_pairs(rule, number) for number, rule in enumerate(rules))))
+    pairs = F.flatten(F.array(*map(_pairs, attempts)))
     marked = df.select("*", F.monotonically_increasing_id().alias("_record"), pairs.alias("_pairs"))
     rows = marked.select(*df.columns, "_record", F.posexplode_outer("_pairs").alias("_position", "_pair"))
     at = F.coalesce("_position", F.lit(0)).alias("_at")
     return rows.select(*df.columns, "_record", at, F.col("_pair.taker").alias("_taker"), F.col("_pair.item").alias("_item"))
 
 
-def _pairs(rule: Kind, number: int) -> Column:
-    """Rule and item of each row that the rule makes of a record; an empty array when it does not take it."""
-    parsed = F.col(f"_p{number}")
-    last = F.greatest(rule.items(parsed), F.lit(1)) - 1
-    pairs = F.transform(F.sequence(F.lit(0), last), lambda item: F.struct(F.lit(number).alias("taker"), item.alias("item")))
-    return F.when(rule.takes(parsed), pairs.cast(_PAIRS)).otherwise(F.array().cast(_PAIRS))
+def _pairs(attempt: Attempt) -> Column:
+    """Rule and item of each row that the attempt makes of a record; an empty array when it does not take it."""
+    last = F.greatest(attempt.items(), F.lit(1)) - 1
+    pairs = F.transform(F.sequence(F.lit(0), last), lambda item: F.struct(attempt.taker.alias("taker"), item.alias("item")))
+    return F.when(attempt.takes, pairs.cast(_PAIRS)).otherwise(F.array().cast(_PAIRS))
 
 
 def settle(found: DataFrame) -> DataFrame:

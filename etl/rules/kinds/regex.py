@@ -13,11 +13,13 @@ from pyspark.sql import functions as F
 from core.errors import RuleError
 from etl.rules.fields import FieldSpec
 from etl.rules.kinds.kind import Record, Refusal, RuleSpec
+from etl.rules.patterns.fixed import fixed_part
 from etl.rules.patterns.grok import PatternText
 from etl.rules.patterns.safety import SafePattern, check_pattern
 from etl.rules.patterns.syntax import PatternError
 
-_MARK = "\u0001"
+MARK = "\u0001"
+"""Stands before each group in what a match writes."""
 
 
 class RegexField(FieldSpec):
@@ -64,20 +66,44 @@ class RegexRule(RuleSpec):
             if (spec.group or name) not in known:
                 raise RuleError(f"{where}: field {name!r}: the pattern has no group {spec.group or name!r}: {', '.join(known)}")
 
+    @cached_property
+    def java(self) -> str:
+        """The pattern for Java, of a whole match, with the groups that fields read."""
+        return self._safe.pattern.java(self._groups)
+
+    @property
+    def groups(self) -> int:
+        """How many groups fields read."""
+        return len(self._groups)
+
+    def place(self, field: str) -> int:
+        """The number of a field's group, from 1."""
+        return 1 + self._groups.index(self.fields[field].group or field)
+
+    def written(self, text: Column) -> Column:
+        """The groups of a match with a mark before each; the text itself when it does not match."""
+        return F.regexp_replace(text, self.java, "".join(f"{MARK}${n}" for n in range(1, 1 + self.groups)))
+
     def parse(self, record: Record) -> Column:
         """One match that writes the groups with a mark before each, then one split at the marks.
 
         The few records that hold a mark themselves are matched once a group.
         """
-        java = self._safe.pattern.java(self._groups)
-        numbers = range(1, len(self._groups) + 1)
-        written = F.regexp_replace(record.text, java, "".join(f"{_MARK}${n}" for n in numbers))
-        apart = F.array(F.lit(""), *(F.regexp_extract(record.text, java, n) for n in numbers))
-        exact = F.when(F.rlike(record.text, F.lit(java)), apart).otherwise(F.array(F.lit("")))
-        parsed = F.when(F.contains(record.text, F.lit(_MARK)), exact).otherwise(F.split(written, _MARK))
+        text = record.text
+        apart = F.array(F.lit(""), *(F.regexp_extract(text, self.java, n) for n in range(1, 1 + self.groups)))
+        exact = F.when(F.rlike(text, F.lit(self.java)), apart).otherwise(F.array(F.lit("")))
+        parsed = F.when(F.contains(text, F.lit(MARK)), exact).otherwise(F.split(self.written(text), MARK))
         if self._safe.longest is None:
             return parsed
-        return F.when(F.length(record.text) <= self._safe.longest, parsed)
+        return F.when(F.length(text) <= self._safe.longest, parsed)
+
+    def fits(self, record: Record) -> Column:
+        """Whether the rule takes the record, by a match that writes nothing, where the text holds what every match holds."""
+        safe, text = self._safe, record.text
+        fits = F.rlike(text, F.lit(safe.pattern.java()))
+        if part := fixed_part(safe.pattern.tree):
+            fits = F.contains(text, F.lit(part)) & fits
+        return fits if safe.longest is None else (F.length(text) <= safe.longest) & fits
 
     def takes(self, parsed: Column) -> Column:
         """Whether the record is of the form of the rule."""
@@ -85,7 +111,7 @@ class RegexRule(RuleSpec):
 
     def text(self, parsed: Column, field: str) -> Column:
         """The text of a field."""
-        return F.get(parsed, F.lit(1 + self._groups.index(self.fields[field].group or field)))
+        return F.get(parsed, F.lit(self.place(field)))
 
     def refusals(self, record: Record) -> tuple[Refusal, ...]:
         """Reasons more exact than that no rule took the record."""

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from etl.rules.patterns.ambiguity import measure
 from etl.rules.patterns.automaton import Automaton, build
+from etl.rules.patterns.fixed import fixed_part
 from etl.rules.patterns.parse import parse
 from etl.rules.patterns.safety import check_pattern
 from etl.rules.patterns.syntax import PatternError
@@ -175,3 +176,23 @@ def pumpable(automaton: Automaton) -> bool:
                             seen.add(step)
                             waiting.append(step)
     return False
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        (r"^(?<a>\d+) started by (?<b>.*)$", " started by "),
+        (r"ab(?:cd)ef", "abcdef"),
+        (r"abc+de", "ab"),
+        (r"(?:abc|abd)x", "x"),
+        (r"(?:abc)?y", "y"),
+        (r"a\.b\[c", "a.b[c"),
+        (r"\Qa.b\E c", "a.b c"),
+        (r"x\bword", "xword"),
+        (r"(?i)abc 12", " 12"),
+        (r"[a]b[cd]", "ab"),
+        (r".*", ""),
+    ],
+)
+def test_the_fixed_part_of_a_pattern_is_in_every_match(text: str, part: str) -> None:
+    assert fixed_part(parse(text).tree) == part
