@@ -86,7 +86,7 @@ bench-loader: setup ## training input: ours, petastorm's loader
 bench-start: setup ## a new process until Spark's first commit: with recorded classes, without
 	@$(BIN)/python -m benchmarks.bench_start $(ARGS)
 
-bench-etl: setup ## the rule engine, hand-written Spark SQL
+bench-etl: setup ## the rule engine, hand-written Spark SQL, a Python function
 	@$(BIN)/python -m benchmarks.bench_etl
 
 LOGHUB ?= ../shared/data/loghub

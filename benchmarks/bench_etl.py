@@ -1,8 +1,9 @@
 """The rule engine against hand-written Spark SQL that makes the same tables: typed rows, and quarantine with reasons.
 
 Two inputs: an operations log (a regular expression) and JSON weather records, as raw tables in Parquet. The SQL is written for
-each with care, one match a line and one parse a record, in two ways for the log; the faster is the peer. Answers are compared
-row by row first; then the sides take turns, each writing its whole result to Spark's ``noop`` sink.
+each with care, one match a line and one parse a record, in two ways for the log; the faster is the peer. The log is also read
+by a Python function over Arrow. Answers are compared row by row first; then the sides take turns, each writing its whole result
+to Spark's ``noop`` sink. Ratios of CPU time are what a busy machine can tell.
 """
 
 from __future__ import annotations
@@ -22,12 +23,14 @@ import psutil
 from pyspark.sql import DataFrame, SparkSession
 
 from benchmarks.bench_etl_sql import JSON_SQL, LOG_BY_GROUP_SQL, LOG_BY_SPLIT_SQL
+from benchmarks.bench_etl_udf import log_by_udf
 from core.config import load
 from core.spark import build_session
 from etl.rules.compile import classify
 from etl.rules.config import RuleFile, read_rules
 
 TARGET = 1.05
+TARGET_UDF = 3.0
 ROOT = Path(__file__).parents[1]
 RULES = Path(__file__).with_name("bench_etl.yaml")
 RAW = "_source string, _offset long, _batch long, _ingested_at timestamp, _header binary, value binary"
@@ -115,36 +118,64 @@ def measure(jvm: psutil.Process, sides: dict[str, DataFrame], rounds: int) -> di
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=600_000)
-    parser.add_argument("--rounds", type=int, default=9)
-    options = parser.parse_args()
-    spark = build_session("bench-etl", jars=ROOT / "jars" / "spark")
+def show(name: str, costs: dict[str, Cost]) -> None:
+    ours = costs["ours"]
+    for side, c in costs.items():
+        ratios = f"{ours.wall / c.wall:>9.3f}{ours.cpu / c.cpu:>9.3f}"
+        print(f"{name:<12}{side:<12}{c.wall:>9.2f}{c.cpu:>9.2f}{ratios}", flush=True)
+
+
+def run(spark: SparkSession, folder: str, rows: dict[str, int], rounds: int) -> dict[str, dict[str, Cost]]:
+    """The costs of each side, by input."""
     jvm = psutil.Process(spark.sparkContext._jvm.java.lang.ProcessHandle.current().pid())  # noqa: SLF001
     rules = {table.into.name: table for table in read_rules("bench_etl", load(RULES, RuleFile), str(RULES)).tables}
     peers = {"operations": {"split": LOG_BY_SPLIT_SQL, "groups": LOG_BY_GROUP_SQL}, "weather": {"from_json": JSON_SQL}}
-    totals = {"ours": Cost(0, 0), "sql": Cost(0, 0)}
-    print(f"{'input':<12}{'side':<12}{'wall s':>9}{'cpu s':>9}{'wall x':>9}{'cpu x':>9}   (ours/side; target {TARGET})")
-    with tempfile.TemporaryDirectory() as folder:
-        for name, make in (("operations", log_line), ("weather", weather_line)):
-            write_raw(spark, f"{folder}/{name}", make, options.rows)
-            raw = spark.read.parquet(f"{folder}/{name}")
-            raw.createOrReplaceTempView("raw")
-            sides = {"ours": classify(raw, rules[name])} | {side: spark.sql(sql) for side, sql in peers[name].items()}
-            for side in peers[name]:
-                compare(sides["ours"], sides[side], f"{name} {side}")
-            costs = measure(jvm, sides, options.rounds)
-            ours, best = costs["ours"], min((costs[side] for side in peers[name]), key=lambda c: c.cpu)
-            for side, c in costs.items():
-                print(f"{name:<12}{side:<12}{c.wall:>9.2f}{c.cpu:>9.2f}{ours.wall / c.wall:>9.3f}{ours.cpu / c.cpu:>9.3f}")
-            totals["ours"] = Cost(totals["ours"].wall + ours.wall, totals["ours"].cpu + ours.cpu)
-            totals["sql"] = Cost(totals["sql"].wall + best.wall, totals["sql"].cpu + best.cpu)
-    spark.stop()
-    ours, sql = totals["ours"], totals["sql"]
+    costs = {}
+    for name, make in (("operations", log_line), ("weather", weather_line)):
+        write_raw(spark, f"{folder}/{name}", make, rows[name])
+        raw = spark.read.parquet(f"{folder}/{name}")
+        raw.createOrReplaceTempView("raw")
+        sides = {"ours": classify(raw, rules[name])} | {side: spark.sql(sql) for side, sql in peers[name].items()}
+        if name == "operations":
+            sides["python"] = log_by_udf(raw)
+        for side in [*sides][1:]:
+            compare(sides["ours"], sides[side], f"{name} {side}")
+        costs[name] = measure(jvm, sides, rounds)
+        show(name, costs[name])
+    return costs
+
+
+def total(costs: dict[str, dict[str, Cost]], choose: Callable[[dict[str, Cost]], Cost]) -> Cost:
+    chosen = [choose(sides) for sides in costs.values()]
+    return Cost(sum(c.wall for c in chosen), sum(c.cpu for c in chosen))
+
+
+def best_sql(sides: dict[str, Cost]) -> Cost:
+    return min((c for side, c in sides.items() if side not in ("ours", "python")), key=lambda c: c.cpu)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=2_000_000, help="lines of the log")
+    parser.add_argument("--weather", type=int, default=600_000, help="JSON records")
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    spark = build_session("bench-etl", jars=ROOT / "jars" / "spark")
     print(
-        f"bench-etl ratio_sql={ours.wall / sql.wall:.3f} ratio_cpu={ours.cpu / sql.cpu:.3f} ours_s={ours.wall:.2f} "
-        f"sql_s={sql.wall:.2f} ours_cpu_s={ours.cpu:.2f} sql_cpu_s={sql.cpu:.2f} rows={2 * options.rows}"
+        f"{'input':<12}{'side':<12}{'wall s':>9}{'cpu s':>9}{'wall x':>9}{'cpu x':>9}   (ours/side; target {TARGET})", flush=True
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        costs = run(spark, folder, {"operations": options.rows, "weather": options.weather}, options.rounds)
+    spark.stop()
+    ours, sql = total(costs, lambda sides: sides["ours"]), total(costs, best_sql)
+    log, udf = costs["operations"]["ours"], costs["operations"]["python"]
+    log_sql = best_sql(costs["operations"])
+    print(
+        f"bench-etl ratio_sql={ours.wall / sql.wall:.3f} ratio_cpu={ours.cpu / sql.cpu:.3f} "
+        f"log_ratio_cpu={log.cpu / log_sql.cpu:.3f} "
+        f"udf_speedup={udf.wall / log.wall:.2f} udf_speedup_cpu={udf.cpu / log.cpu:.2f} udf_target={TARGET_UDF:g} "
+        f"ours_s={ours.wall:.2f} sql_s={sql.wall:.2f} ours_cpu_s={ours.cpu:.2f} sql_cpu_s={sql.cpu:.2f} "
+        f"rows={options.rows + options.weather}"
     )
 
 
