@@ -103,7 +103,7 @@ def _advance(spark: SparkSession, lake: Lake, rules: TableRules, app: str) -> Ex
             "warnings": done.warnings,
             "rules": rules.to_json(),
         }
-        append(lake, good_rows(found, rules), rules.into, app=app, number=span.upto, facts=facts, new_columns=True)
+        write_rows(lake, rules, found, app=app, number=span.upto, facts=facts)
         _write_quarantine(lake, rules, app, found, facts)
     _check_counts(lake, rules, app, lake.info(rules.into).rows - before)
     return done
@@ -224,6 +224,35 @@ def good_rows(found: DataFrame, rules: TableRules) -> DataFrame:
     """The classified records that are rows, as the extracted table has them."""
     fields = list(rules.config.types())
     return found.where("_problem IS NULL").select(*fields, "_rule", "_rule_set", "_source", "_offset", "_batch")
+
+
+def write_rows(lake: Lake, rules: TableRules, found: DataFrame, *, app: str, number: int, facts: Mapping[str, Any]) -> None:
+    """Append the rows among the classified records; fields that the table has not become columns, null in older rows.
+
+    Raises as ``append``; the TableError for a field of another type than its column names both.
+    """
+    rows = good_rows(found, rules)
+    try:
+        append(lake, rows, rules.into, app=app, number=number, facts=facts, new_columns=True)
+    except TableError as error:
+        if wrong := _misfit(lake, rules, rows):
+            raise TableError(wrong) from error
+        raise
+
+
+def _misfit(lake: Lake, rules: TableRules, rows: DataFrame) -> str | None:
+    """What is wrong where a field has another type than its column in the table."""
+    if not lake.exists(rules.into):
+        return None
+    there = {column.name: column.dataType.simpleString() for column in read_table(rows.sparkSession, lake, rules.into).schema}
+    for column in rows.schema:
+        ours, theirs = column.dataType.simpleString(), there.get(column.name)
+        if theirs not in (None, ours):
+            return (
+                f"{rules.into}: field {column.name} is {ours} by the rules and {theirs} in the table, whose columns keep their "
+                "types: call the field otherwise, or lead the rules into another table; nothing was written"
+            )
+    return None
 
 
 def bad_records(found: DataFrame) -> DataFrame:

@@ -18,8 +18,8 @@ from pyspark.sql import functions as F
 from core.errors import TableError
 from core.lake.catalog import Lake
 from core.lake.failures import spark_failures
-from core.lake.tables import append, overwrite, read_table
-from etl.extract import Extracted, bad_records, check_rows, classified, count, good_rows
+from core.lake.tables import overwrite, read_table
+from etl.extract import Extracted, bad_records, check_rows, classified, count, write_rows
 from etl.rules.checks.unique import Unique
 from etl.rules.compile import KEPT
 from etl.rules.config import TableRules
@@ -68,7 +68,7 @@ def replay(spark: SparkSession, lake: Lake, rules: TableRules, *, app: str) -> R
                 "reasons": done.reasons,
                 "rules": rules.to_json(),
             }
-            append(lake, good_rows(found, rules), rules.into, app=own, number=number, facts=facts, new_columns=True)
+            write_rows(lake, rules, found, app=own, number=number, facts=facts)
             _write_rest(lake, rules, found, own, facts)
         _check_sizes(rules, before, _sizes(lake, rules), done)
     return Replayed(done.rows_in, done.rows, done.reasons, finished)

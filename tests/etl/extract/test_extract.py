@@ -118,6 +118,18 @@ def test_a_changed_rule_set_reads_new_batches_and_leaves_old_rows(spark, lake, l
     assert [(r["key"], r["_rule_set"]) for r in rows] == [("a", old.digest), ("c", new.digest)]
 
 
+def test_a_field_of_another_type_than_its_column_is_named_and_nothing_is_written(spark, lake, land, rules) -> None:
+    land("raw.lines", 1, [b"a=1"])
+    extract(spark, lake, rules(RULES).tables[0], app=APP)
+    land("raw.lines", 2, [b"b=2", b"junk"])
+    versions = lake.version(INTO), lake.version(QUARANTINE)
+
+    with pytest.raises(TableError, match=r"extracted\.numbers: field number is bigint by the rules and int in the table"):
+        extract(spark, lake, rules(RULES.replace("type: int", "type: long")).tables[0], app=APP)
+
+    assert (lake.version(INTO), lake.version(QUARANTINE)) == versions
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
