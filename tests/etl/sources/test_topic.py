@@ -58,11 +58,11 @@ def test_a_partition_that_is_added_is_read_from_its_beginning(spark: SparkSessio
     # when
     topic.grow(2)
     topic.send(b"c", partition=1)
-    topic.send(b"d")
+    topic.send(None, key=b"a")
     # then
     assert ingest(lambda: spark, lake, source_of(topic), EVENTS, app="e").rows == 2
     one, two = f"{topic.name}-0", f"{topic.name}-1"
-    assert landed(spark, lake) == [(one, 0, b"a"), (one, 1, b"b"), (one, 2, b"d"), (two, 0, b"c")]
+    assert landed(spark, lake) == [(one, 0, b"a"), (one, 1, b"b"), (one, 2, None), (two, 0, b"c")]
 
 
 def test_nothing_new_needs_no_spark(spark: SparkSession, tmp_path: Path, make_topic: Make):
@@ -128,6 +128,18 @@ def test_records_deleted_after_they_were_planned_stop_the_run(spark: SparkSessio
     with pytest.raises(Exception, match=r"(?s)data may have been lost|out of range|KAFKA_DATA_LOSS"):
         rows.collect()
     assert not lake.exists(EVENTS)
+
+
+def test_offsets_that_were_reset_stop_the_run(spark: SparkSession, make_topic: Make):
+    topic = make_topic(1)
+    topic.send(b"a")
+    source = source_of(topic)
+    position = source.plan(lambda: spark, None).position
+    ahead = {**position, "offsets": {"0": 99}}  # as after a broker that lost its last records
+    with pytest.raises(SourceError, match=r"ends at offset 1 in partition 0, but was read up to 99: its offsets were reset"):
+        source.plan(lambda: spark, ahead)
+    plan = source_of(topic, skip_lost=True).plan(lambda: spark, ahead)
+    assert [(one.start, one.end) for one in plan.ranges] == [(0, 1)]
 
 
 def test_a_topic_that_was_made_anew_is_told_apart(spark: SparkSession, make_topic: Make):
