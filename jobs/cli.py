@@ -21,6 +21,7 @@ from jobs import (
 from jobs.commands_backup import backup, restore
 from jobs.commands_dags import dags
 from jobs.commands_drift import drift
+from jobs.commands_ingest import ingest
 from jobs.commands_runs import runs
 from jobs.failures import one_line_errors
 
@@ -32,7 +33,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(commands_config.app, name="config")
-for command in (runs, dags, backup, restore, drift):
+for command in (ingest, runs, dags, backup, restore, drift):
     app.command()(command)
 app.add_typer(commands_cluster.app, name="cluster")
 app.add_typer(commands_airflow.app, name="airflow")
