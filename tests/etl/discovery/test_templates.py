@@ -15,8 +15,10 @@ LOGS = {
         ("copy", "copied 12 files in 3.5 s"),
         ("copy", "copied 7 files in 120 ms"),
         ("skip", "skipped 7 files in 120 ms"),
-        ("sent", "sent 451 bytes, received 18846 bytes (18.4 KB), lasted <1 sec"),
-        ("sent", "sent 2048 bytes (2.0 KB), received 17 bytes, lasted 00:42"),
+        ("sent", "sent 451 bytes, received 184 bytes, lasted <1 sec"),
+        ("sent", "sent 2 KB, received 17 bytes, lasted 00:42"),
+        ("sent much", "sent 2048 bytes (2.0 KB), received 17 bytes, lasted 00:42"),
+        ("sent much", "sent 18846 bytes (18.4 KB), received 1 bytes, lasted 12 sec"),
     ],
     "addresses of every form": [
         ("open", "connection from 10.0.0.7:5123 opened"),
