@@ -2,8 +2,8 @@
 
 Two inputs: an operations log (a regular expression) and JSON weather records, as raw tables in Parquet. The SQL is written for
 each with care, one match a line and one parse a record, in two ways for the log; the faster is the peer. The log is also read
-by a Python function over Arrow. Answers are compared row by row first; then the sides take turns, each writing its whole result
-to Spark's ``noop`` sink. Ratios of CPU time are what a busy machine can tell.
+by a Python function, pickled (an ordinary UDF) and over Arrow. Answers are compared row by row first; then the sides take
+turns, each writing its whole result to Spark's ``noop`` sink. Ratios of CPU time are what a busy machine can tell.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ def run(spark: SparkSession, folder: str, rows: dict[str, int], rounds: int) -> 
         raw.createOrReplaceTempView("raw")
         sides = {"ours": classify(raw, rules[name])} | {side: spark.sql(sql) for side, sql in peers[name].items()}
         if name == "operations":
-            sides["python"] = log_by_udf(raw)
+            sides |= {"python": log_by_udf(raw, arrow=False), "arrow": log_by_udf(raw, arrow=True)}
         for side in [*sides][1:]:
             compare(sides["ours"], sides[side], f"{name} {side}")
         costs[name] = measure(jvm, sides, rounds)
@@ -151,7 +151,7 @@ def total(costs: dict[str, dict[str, Cost]], choose: Callable[[dict[str, Cost]],
 
 
 def best_sql(sides: dict[str, Cost]) -> Cost:
-    return min((c for side, c in sides.items() if side not in ("ours", "python")), key=lambda c: c.cpu)
+    return min((c for side, c in sides.items() if side not in ("ours", "python", "arrow")), key=lambda c: c.cpu)
 
 
 def main() -> None:
@@ -168,12 +168,13 @@ def main() -> None:
         costs = run(spark, folder, {"operations": options.rows, "weather": options.weather}, options.rounds)
     spark.stop()
     ours, sql = total(costs, lambda sides: sides["ours"]), total(costs, best_sql)
-    log, udf = costs["operations"]["ours"], costs["operations"]["python"]
+    log, udf, arrow = (costs["operations"][side] for side in ("ours", "python", "arrow"))
     log_sql = best_sql(costs["operations"])
     print(
         f"bench-etl ratio_sql={ours.wall / sql.wall:.3f} ratio_cpu={ours.cpu / sql.cpu:.3f} "
         f"log_ratio_cpu={log.cpu / log_sql.cpu:.3f} "
         f"udf_speedup={udf.wall / log.wall:.2f} udf_speedup_cpu={udf.cpu / log.cpu:.2f} udf_target={TARGET_UDF:g} "
+        f"arrow_speedup={arrow.wall / log.wall:.2f} arrow_speedup_cpu={arrow.cpu / log.cpu:.2f} "
         f"ours_s={ours.wall:.2f} sql_s={sql.wall:.2f} ours_cpu_s={ours.cpu:.2f} sql_cpu_s={sql.cpu:.2f} "
         f"rows={options.rows + options.weather}"
     )

@@ -1,4 +1,4 @@
-"""The side of ``bench_etl.py`` that reads the operations log by a Python function, one call a line, over Arrow."""
+"""The sides of ``bench_etl.py`` that read the operations log by a Python function, one call a line: pickled, and over Arrow."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 _MICROSECOND = timedelta(microseconds=1)
 
 
-def log_by_udf(raw: DataFrame) -> DataFrame:
-    """What the rules make of the log."""
-    read = F.udf(read_line, _TYPE, useArrow=True)
+def log_by_udf(raw: DataFrame, *, arrow: bool) -> DataFrame:
+    """What the rules make of the log; rows go to Python and back pickled, as is Spark's default, or as ``arrow``."""
+    read = F.udf(read_line, _TYPE, useArrow=arrow)
     df = raw.select("*", read("value").alias("r"))
     fields = [F.col(f"r.{part.split()[0]}") for part in _FIELDS.split(", ")[1:]]
     problem = F.when(F.col("r.reason").isNotNull(), F.struct("r.reason", "r.message"))
