@@ -33,6 +33,13 @@ KEPT_HOME = "MAAS_KEPT_HOME"
 """The variable that names the home folder of the cluster that a run starts, kept for the next run; else it is a new one."""
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Bytes that cannot be read, such as an archive with the time of its making, are no name: both processes need the same."""
+    if isinstance(val, bytes) and not (val.isascii() and val.decode().isprintable()):
+        return f"{argname}-{len(val)}-bytes"
+    return None
+
+
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     session = build_session(
