@@ -136,16 +136,19 @@ def _mend(spark: SparkSession, lake: Lake, rules: TableRules, app: str) -> Extra
     # raw tables only grow, so the newest version has the same batches; a vacuum may have taken the one that was read
     span = _Span(lake.info(rules.source).version, facts["from"], upto)
     with classified(_records(spark, lake, begun, span), begun, lake) as found:
-        again = count(found, begun)
-        if (again.rows_in, again.rows) != (facts["rows_in"], facts["rows_out"]):
-            raise TableError(
-                f"{rules.quarantine}: the run up to batch {upto} cannot be finished: it made {facts['rows_out']:,} rows of "
-                f"{facts['rows_in']:,} records, and the same rules now make {again.rows:,} of {again.rows_in:,}: finish it with "
-                "the version of the platform that began it"
-            )
+        require_same(f"{rules.quarantine}: the run up to batch {upto}", facts, count(found, begun))
         _write_quarantine(lake, begun, app, found, facts)
     _check_counts(lake, begun, app, facts["rows_out"])
     return Extracted(facts["quarantined"], 0, facts["quarantined"], facts["reasons"])
+
+
+def require_same(what: str, facts: Mapping[str, Any], again: Extracted) -> None:
+    """Raise TableError unless a run that is finished makes what its first commit says it made."""
+    if (again.rows_in, again.rows) != (facts["rows_in"], facts["rows_out"]):
+        raise TableError(
+            f"{what} cannot be finished: it made {facts['rows_out']:,} rows of {facts['rows_in']:,} records, and the same rules "
+            f"now make {again.rows:,} of {again.rows_in:,}: finish it with the version of the platform that began it"
+        )
 
 
 def _records(spark: SparkSession, lake: Lake, rules: TableRules, span: _Span) -> DataFrame:

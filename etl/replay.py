@@ -19,7 +19,7 @@ from core.errors import TableError
 from core.lake.catalog import Lake
 from core.lake.failures import spark_failures
 from core.lake.tables import overwrite, read_table
-from etl.extract import Extracted, bad_records, check_rows, classified, count, write_rows
+from etl.extract import Extracted, bad_records, check_rows, classified, count, require_same, write_rows
 from etl.rules.checks.unique import Unique
 from etl.rules.compile import KEPT
 from etl.rules.config import TableRules
@@ -89,12 +89,7 @@ def finish(spark: SparkSession, lake: Lake, rules: TableRules, *, app: str) -> i
         begun = TableRules.from_json(facts["rules"], rules.keys)
         with _tried(spark, lake, begun, facts["upto"]) as found:
             again = count(found, begun)
-            if (again.rows_in, again.rows) != (facts["rows_in"], facts["rows_out"]):
-                raise TableError(
-                    f"{rules.quarantine}: replay {number} cannot be finished: it made {facts['rows_out']:,} rows of "
-                    f"{facts['rows_in']:,} records, and the same rules now make {again.rows:,} of {again.rows_in:,}: finish it "
-                    "with the version of the platform that began it"
-                )
+            require_same(f"{rules.quarantine}: replay {number}", facts, again)
             _write_rest(lake, begun, found, own, facts)
     return again.rows
 

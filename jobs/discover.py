@@ -14,6 +14,7 @@ from etl.discovery import records as found
 from etl.discovery.choose import TRIED, Kind, choose, leads_to, proposal_of
 from etl.discovery.documents.survey import Documents
 from etl.discovery.draft import draft
+from etl.discovery.proposal import Constraint
 from etl.discovery.survey import Survey
 
 MOST = 100_000
@@ -32,8 +33,8 @@ def discover(
     """The text of the file for a raw table or a text file.
 
     ``table`` is the raw table that the rules of a text file will read; ``records`` how many are looked at (None: all, in Spark);
-    ``kind`` what they are taken for (None: what explains them best); ``references`` are raw tables
-    that fields may lead to. Raises SourceError, TableError or StorageError.
+    ``kind`` what they are taken for (None: what explains them best); ``references`` are raw tables that fields may lead to.
+    Raises SourceError, TableError or StorageError.
     """
     is_table = source.startswith(f"{Layer.RAW}.") and not Path(source).exists()
     raw = TableName.parse(source if is_table else table or f"{Layer.RAW}.{_table_name(Path(source))}")
@@ -52,11 +53,11 @@ def discover(
         raise SourceError(
             f"{source}: no rule can be made of its {sketch.records:,} records as {chosen.kind}: name another --kind"
         )
-    notes = [note for other in references for note in _leads(settings, sketch, TableName.parse(other), records)]
-    return draft(proposal.noted(chosen.reason, *notes), raw, TableName(Layer.EXTRACTED, raw.name))
+    keys = [key for other in references for key in _leads(settings, sketch, TableName.parse(other), records)]
+    return draft(proposal.noted(chosen.reason).checked(*keys), raw, TableName(Layer.EXTRACTED, raw.name))
 
 
-def _leads(settings: Settings, sketch: Survey | Documents, other: TableName, records: int | None) -> list[str]:
+def _leads(settings: Settings, sketch: Survey | Documents, other: TableName, records: int | None) -> list[Constraint]:
     found, header = _first(settings, other, records or MOST)
     return leads_to(sketch, other.name, found, header)
 

@@ -10,12 +10,12 @@ from typing import Final
 
 from core.errors import SourceError
 from etl.discovery import rules
-from etl.discovery.columns.inclusion import foreign_keys
+from etl.discovery.columns.inclusion import Inclusion, foreign_keys
 from etl.discovery.documents import dialect
 from etl.discovery.documents import rules as document_rules
 from etl.discovery.documents.readers import JSON, FixedReader, Reader, SeparatedReader
 from etl.discovery.documents.survey import Documents
-from etl.discovery.proposal import Proposal
+from etl.discovery.proposal import Constraint, Proposal
 from etl.discovery.records import Records
 from etl.discovery.survey import Survey
 
@@ -78,8 +78,8 @@ def proposal_of(sketch: Survey | Documents) -> Proposal | None:
     return document_rules.propose(sketch)
 
 
-def leads_to(sketch: Survey | Documents, table: str, records: Records, header: str | None) -> list[str]:
-    """A note about each field that is a foreign key of the table of that name, whose records are given."""
+def leads_to(sketch: Survey | Documents, table: str, records: Records, header: str | None) -> list[Constraint]:
+    """A check of each field that is a foreign key of the table of that name, whose records are given."""
     if not isinstance(sketch, Documents):
         return []
     readers = _readers([text for _, text in records[:_LOOKED_AT]], header, may_begin_with_header=False)
@@ -89,10 +89,18 @@ def leads_to(sketch: Survey | Documents, table: str, records: Records, header: s
     other = Documents(reader)
     other.add((0, text) for _, text in records)  # none is held out
     found = foreign_keys(document_rules.values_of(sketch), table, document_rules.values_of(other))
-    return [
-        f"{one.column} seems to lead to extracted.{one.table}, {one.key}: all {one.compared:,} values looked for are there"
-        for one in found
-    ]
+    return [_foreign_key(one) for one in found]
+
+
+def _foreign_key(one: Inclusion) -> Constraint:
+    check = {
+        "name": f"{one.column}_of_{one.table}",
+        "kind": "foreign_key",
+        "columns": [one.column],
+        "table": f"extracted.{one.table}",
+        "references": [one.key],
+    }
+    return Constraint(check, f"all {one.compared:,} values that could be looked for are there")
 
 
 def _readers(texts: Sequence[str], header: str | None, *, may_begin_with_header: bool) -> Mapping[Kind, Reader]:

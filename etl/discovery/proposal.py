@@ -47,3 +47,7 @@ class Proposal:
     def noted(self, *notes: str) -> Proposal:
         """The same with notes before its own."""
         return replace(self, notes=(*notes, *self.notes))
+
+    def checked(self, *constraints: Constraint) -> Proposal:
+        """The same with constraints after its own."""
+        return replace(self, constraints=(*self.constraints, *constraints))

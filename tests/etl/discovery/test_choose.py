@@ -129,8 +129,13 @@ def test_rows_are_told_where_they_lead():
     orders.add((i, json.dumps({"id": str(i), "customer_id": str(i % 40)})) for i in range(400))
     customers = [(i, json.dumps({"id": str(i), "name": f"n{i}"})) for i in range(50)]
 
-    assert leads_to(orders, "customers", customers, None) == [
-        "customer_id seems to lead to extracted.customers, id: all 40 values looked for are there"
-    ]
+    (key,) = leads_to(orders, "customers", customers, None)
+    assert key.reason == "all 40 values that could be looked for are there"
+    proposal = proposal_of(orders)
+    assert proposal is not None
+    text = draft(proposal.checked(key), TableName.parse("raw.orders"), TableName.parse("extracted.orders"))
+    (rules,) = read_rules("orders", validate(yaml.safe_load(text), RuleFile, "orders.yaml"), "orders.yaml").tables
+    (found,) = rules.foreign_keys
+    assert (found.columns, str(found.table), found.others) == (("customer_id",), "extracted.customers", ("id",))
     with pytest.raises(SourceError, match="no named columns"):
         leads_to(orders, "customers", [(0, "a line"), (1, "another")], None)
