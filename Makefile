@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 BIN := .venv/bin
 
-.PHONY: help setup demo test lint format types contracts tests setup-cluster setup-airflow airflow-up airflow-status airflow-down cluster-up cluster-down cluster-status test-cluster test-dags test-masters drills bench-setup bench-serving bench-score bench-loader bench-etl bench-discovery bench-cluster bench-start bench clean
+.PHONY: help setup demo test lint format types contracts tests setup-cluster setup-airflow airflow-up airflow-status airflow-down cluster-up cluster-down cluster-status test-cluster test-dags test-masters drills bench-setup bench-serving bench-score bench-loader bench-etl bench-increment bench-discovery bench-discovery-all bench-cluster bench-start bench clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,7 +69,7 @@ drills: setup-cluster ## each fault in each step of the pipeline, each service d
 	@MAAS_KEPT_HOME=var/drills MAAS_DRILLS_RESULTS=var/drills/results.jsonl $(BIN)/pytest tests/drills -m cluster $(ARGS)
 	@$(BIN)/python tests/drills/table.py var/drills/results.jsonl docs/drills.md
 
-bench: bench-start bench-etl bench-discovery bench-loader bench-score bench-serving bench-cluster ## all benchmarks
+bench: bench-start bench-etl bench-increment bench-discovery bench-discovery-all bench-loader bench-score bench-serving bench-cluster ## all benchmarks
 
 bench-setup: setup ## the peers' own environments, for bench-serving and bench-discovery
 	@$(BIN)/python -m benchmarks.peers
@@ -87,11 +87,17 @@ bench-start: setup ## a new process until Spark's first commit: with recorded cl
 	@$(BIN)/python -m benchmarks.bench_start $(ARGS)
 
 bench-etl: setup ## the rule engine, hand-written Spark SQL, a Python function
-	@$(BIN)/python -m benchmarks.bench_etl
+	@$(BIN)/python -m benchmarks.bench_etl $(ARGS)
+
+bench-increment: setup ## an increment with sixteen times the history
+	@$(BIN)/python -m benchmarks.bench_increment $(ARGS)
 
 LOGHUB ?= ../shared/data/loghub
 bench-discovery: bench-setup ## log templates: ours, Drain3, Brain on labelled logs (LOGHUB=folder)
 	@$(BIN)/python -m benchmarks.bench_discovery $(LOGHUB)
+
+bench-discovery-all: setup ## rules for a million lines, in one command
+	@$(BIN)/python -m benchmarks.bench_discovery_all $(ARGS)
 
 bench-cluster: setup-cluster ## the cluster profile against the local one: growth, executors, start-up times
 	@$(BIN)/python -m benchmarks.bench_cluster $(ARGS)
