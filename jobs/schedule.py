@@ -102,6 +102,8 @@ class Schedule(Effort):
     """Whether training, and what follows it, is a DAG of its own, which runs when the feature table was brought up to date."""
     drift: Cron | None = None
     """When the newest data is held against that of the training."""
+    rules_drift: Cron | None = None
+    """When the share of new records that no rule takes is held against that of the records before."""
     owner: str = Field(default="maas", pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,62}$")
     steps: dict[str, StepEffort] = {}
 

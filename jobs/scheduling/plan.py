@@ -114,11 +114,14 @@ def _of_pipeline(settings: Settings, scheduling: Scheduling, loaded: Loaded, sch
             **common,
             after=outlets["standardize"],
         )
-    if schedule.drift:
-        watch = _task("drift", _maas("drift", pipeline.name), schedule, final={_DRIFTED: "the data drifted"})
-        yield _dag(
-            f"{pipeline.name}_drift", f"{about}: drift", [watch], **common, cron=schedule.drift, timezone=schedule.timezone
-        )
+    for name, cron, words, finding in (
+        ("drift", schedule.drift, ["drift"], "the data drifted"),
+        ("rules_drift", schedule.rules_drift, ["rules", "drift"], "more records than before are taken by no rule"),
+    ):
+        if cron:
+            watch = _task(name, _maas(*words, pipeline.name), schedule, final={_DRIFTED: finding})
+            title = f"{about}: {' '.join(words)}"
+            yield _dag(f"{pipeline.name}_{name}", title, [watch], **common, cron=cron, timezone=schedule.timezone)
 
 
 def _of_maintenance(scheduling: Scheduling) -> Iterable[Document]:

@@ -92,6 +92,15 @@ def test_drift_is_a_dag_of_its_own_and_its_finding_is_not_tried_again(project):
     assert watch["final"]["3"] == "the data drifted"
 
 
+def test_rules_that_stop_fitting_are_watched_by_a_dag_of_their_own(project):
+    project.schedule(rules_drift="0 7 * * *")
+    dag = project.plan()["flights_rules_drift"]
+    (watch,) = dag["tasks"]
+    assert dag["cron"] == "0 7 * * *"
+    assert watch["command"][1:] == ["rules", "drift", "flights"]
+    assert watch["final"]["3"] == "more records than before are taken by no rule"
+
+
 def test_steps_have_the_effort_that_the_file_gives_them(project):
     project.schedule(retries=4, steps={"train": {"timeout": "9h", "retries": 0}})
     tasks = {task["id"]: task for task in project.plan()["flights"]["tasks"]}
