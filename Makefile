@@ -66,7 +66,7 @@ test-masters: setup-cluster ## every step by spark-submit on YARN and on Spark's
 	@$(BIN)/pytest -m masters $(ARGS)
 
 drills: setup-cluster ## each fault in each step of the pipeline, each service down (an hour or two; goes on where it was broken off)
-	@MAAS_KEPT_HOME=var/drills MAAS_DRILLS_RESULTS=var/drills/results.jsonl $(BIN)/pytest tests/drills -m cluster $(ARGS)
+	@MAAS_KEPT_HOME=var/drills MAAS_DRILLS_RESULTS=var/drills/results.jsonl $(BIN)/pytest tests/drills -m drills $(ARGS)
 	@$(BIN)/python tests/drills/table.py var/drills/results.jsonl docs/drills.md
 
 bench: bench-start bench-etl bench-increment bench-discovery bench-discovery-all bench-loader bench-score bench-serving bench-cluster ## all benchmarks
