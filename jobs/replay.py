@@ -17,8 +17,9 @@ def replay_tables(context: Context, tables: Collection[str] = ()) -> Report:
             continue
         context.progress(f"{rules.quarantine} → {rules.into}")
         done = replay(context.spark, context.lake, rules, app=context.app("extract", rules.into))
-        left = done.records - done.rows
-        lines.append(f"{rules.quarantine}: {done.records:,} in = {done.rows:,} into {rules.into} + {left:,} still quarantined")
+        left = sum(done.reasons.values())
+        taken = f"{done.records - left:,} ({done.rows:,} rows)" if rules.config.is_many else f"{done.rows:,}"
+        lines.append(f"{rules.quarantine}: {done.records:,} in = {taken} into {rules.into} + {left:,} still quarantined")
         if done.finished:
             lines.append(f"    and {done.finished:,} rows of a replay that was broken off before")
         facts[str(rules.into)] = {"in": done.records, "out": done.rows, "quarantined": left, "reasons": done.reasons}

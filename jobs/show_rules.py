@@ -27,11 +27,11 @@ def show_held(out: Console, table: TableName, found: Sequence[Held]) -> None:
     rows = [
         (
             held.batch,
-            escape(held.source),
+            escape(_plain(held.source)),
             held.offset,
             held.rule or "",
             held.reason,
-            escape(held.message),
+            escape(_plain(held.message)),
             escape(_text(held.raw)),
         )
         for held in found
@@ -52,8 +52,12 @@ def show_counts(out: Console, found: Mapping[TableName, Mapping[tuple[str | None
 def _text(raw: bytes | None) -> str:
     """One line of printable characters; bytes that are no UTF-8 are shown as U+FFFD."""
     text = (raw or b"").decode(errors="replace")
-    plain = "".join(letter if letter.isprintable() else "?" for letter in text[:_LONGEST])
-    return plain if len(text) <= _LONGEST else f"{plain}…"
+    return _plain(text[:_LONGEST]) if len(text) <= _LONGEST else f"{_plain(text[:_LONGEST])}…"
+
+
+def _plain(text: str) -> str:
+    """The text without what could move a terminal's cursor."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def show_history(out: Console, versions: Sequence[Configuration], standing: Standing) -> None:
