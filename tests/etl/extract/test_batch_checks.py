@@ -53,34 +53,29 @@ def test_a_key_that_stands_in_no_row_of_the_other_table_sends_its_row_to_quarant
     land("raw.planes", 1, [b'{"tail":"a","year":1}', b'{"tail":"a","year":1}', b'{"year":2}'])
     run(spark, lake, rules(PLANES).tables[0])
 
-    tried = preview(spark, lake, keyed(flights), records=10)
     done = run(spark, lake, flights)
 
-    assert tried.after == Outcome({"flight": 3}, {"check:known": 2})
     assert done == Extracted(5, 3, 2, {"check:known": 2})
     lost = read_table(spark, lake, TableName.parse("quarantine.flights")).orderBy("_offset").collect()
     assert [(row["_offset"], row["message"]) for row in lost] == [(n, "plane does not pass; it is masked") for n in (1, 4)]
     pinned = lake.facts(flights.into, "test")["rules"]["references"]
     land("raw.planes", 2, [b'{"tail":"c","year":1}'])
     run(spark, lake, rules(PLANES).tables[0])
-    assert preview(spark, lake, keyed(flights, pinned), records=10).after == tried.after
+    assert preview(spark, lake, keyed(flights, pinned), records=10).after == Outcome({"flight": 3}, {"check:known": 2})
     assert preview(spark, lake, keyed(flights), records=10).after == Outcome({"flight": 4}, {"check:known": 1})
 
 
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ("references: [tail, nosuch]", r"extracted\.planes has no column nosuch: tail, year"),
-        ("references: [year, tail]", "plane is a string and its counterpart in extracted.planes a int"),
-    ],
-)
-def test_a_key_that_cannot_be_compared_is_refused(spark, lake, land, rules, change: str, said: str) -> None:
+def test_a_key_that_cannot_be_compared_is_refused(spark, lake, land, rules) -> None:
     for table in ("planes", "flights"):
         land(f"raw.{table}", 1, [b"{}"])
     run(spark, lake, rules(PLANES).tables[0])
 
-    with pytest.raises(RuleError, match=f"extracted.flights: check known: {said}"):
-        run(spark, lake, rules(FLIGHTS.replace("CHECK", KNOWN.replace("references: [tail, year]", change))).tables[0])
+    for change, said in (
+        ("references: [tail, nosuch]", r"extracted\.planes has no column nosuch: tail, year"),
+        ("references: [year, tail]", "plane is a string and its counterpart in extracted.planes a int"),
+    ):
+        with pytest.raises(RuleError, match=f"extracted.flights: check known: {said}"):
+            run(spark, lake, rules(FLIGHTS.replace("CHECK", KNOWN.replace("references: [tail, year]", change))).tables[0])
 
 
 @pytest.mark.parametrize(
@@ -130,7 +125,7 @@ def test_values_that_are_spread_otherwise_than_before_are_told(spark, lake, land
 
     assert batch(1) == batch(2) == ()
     assert batch(3, shift=200, planes="xyz", rows=40) == ()
-    (numbers,) = batch(4, shift=50)
+    numbers, names = batch(4, shift=50, planes="aab")
     assert numbers.startswith("check numbers: the values of built are spread otherwise than in the last 10 batches: index ")
     assert numbers.endswith("(max 0.25)")
-    assert [text[:11] for text in batch(5, planes="aab")] == ["check numbe", "check names"]
+    assert names.startswith("check names: the values of plane are spread otherwise")
