@@ -114,14 +114,19 @@ def _of_pipeline(settings: Settings, scheduling: Scheduling, loaded: Loaded, sch
             **common,
             after=outlets["standardize"],
         )
+    yield from _watches(pipeline.name, about, schedule, common)
+
+
+def _watches(pipeline: str, about: str, schedule: Schedule, common: Document) -> Iterable[Document]:
+    """What looks whether the data, or the rules, are still what they were."""
     for name, cron, words, finding in (
         ("drift", schedule.drift, ["drift"], "the data drifted"),
         ("rules_drift", schedule.rules_drift, ["rules", "drift"], "more records than before are taken by no rule"),
     ):
         if cron:
-            watch = _task(name, _maas(*words, pipeline.name), schedule, final={_DRIFTED: finding})
+            watch = _task(name, _maas(*words, pipeline), schedule, final={_DRIFTED: finding})
             title = f"{about}: {' '.join(words)}"
-            yield _dag(f"{pipeline.name}_{name}", title, [watch], **common, cron=cron, timezone=schedule.timezone)
+            yield _dag(f"{pipeline}_{name}", title, [watch], **common, cron=cron, timezone=schedule.timezone)
 
 
 def _of_maintenance(scheduling: Scheduling) -> Iterable[Document]:
